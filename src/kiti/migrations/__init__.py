@@ -1,0 +1,1 @@
+"""Numbered SQL, forward only. Each file's header comment says why it exists."""

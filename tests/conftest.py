@@ -1,0 +1,78 @@
+"""Real PostgreSQL for every test: one cluster a session, a migrated database a worker."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from cluster import Cluster
+from kiti.platform.db import SERVER_SETTINGS, Conn, Database, connect
+from kiti.platform.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Generator[Cluster]:
+    """The session's PostgreSQL, shared by the xdist workers of one run."""
+    with Cluster.shared(tmp_path_factory.getbasetemp(), worker_id) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def dsn(cluster: Cluster, worker_id: str) -> AsyncGenerator[str]:
+    """A migrated database of this worker's own."""
+    name = f"kiti_{worker_id}"
+    url = await cluster.create_database(name)
+    await migrate(url)
+    yield url
+    await cluster.drop_database(name)
+
+
+class OneConnection:
+    """A pool that hands out one connection, to one user at a time, so that all is rolled back."""
+
+    def __init__(self, conn: Conn) -> None:
+        self._conn = conn
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def acquire(self, *, timeout: float) -> AsyncGenerator[Conn]:  # noqa: ASYNC109
+        async with asyncio.timeout(timeout):
+            await self._turn.acquire()
+        try:
+            yield self._conn
+        finally:
+            self._turn.release()
+
+    async def close(self) -> None:
+        """Nothing to close: the fixture owns the connection."""
+
+
+@pytest.fixture
+async def db(dsn: str) -> AsyncGenerator[Database]:
+    """A database whose transactions are savepoints of one that is rolled back."""
+    conn = await asyncpg.connect(dsn, server_settings=SERVER_SETTINGS)
+    outer = conn.transaction()
+    await outer.start()
+    yield Database(OneConnection(conn))
+    await outer.rollback()
+    await conn.close()
+
+
+@pytest.fixture
+async def live_db(dsn: str) -> AsyncGenerator[Database]:
+    """A database that really commits: races, worker, deferred checks. Emptied afterwards."""
+    database = await connect(dsn, size=24)
+    yield database
+    async with database.connection() as conn:
+        tables = await conn.fetch(
+            """
+            SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) AS name
+            FROM pg_tables
+            WHERE schemaname = 'public' AND tablename <> 'schema_migration'
+            """
+        )
+        if tables:
+            await conn.execute(f"TRUNCATE {', '.join(row['name'] for row in tables)} CASCADE")
+    await database.close()
