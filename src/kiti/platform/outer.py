@@ -1,0 +1,110 @@
+"""The outer layer of every request: its id, its limits, its log line, and problems for what fails.
+
+A plain ASGI function around the application (a middleware class of a framework costs several times
+as much). It logs the route's pattern, never the path's ids, the query, a body or a header.
+"""
+
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kiti.platform.clock import monotonic_s
+from kiti.platform.errors import (
+    DomainError,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    ValidationFailed,
+)
+from kiti.platform.http import pointer, problem_response
+from kiti.platform.ids import new_id
+
+log: Final = structlog.get_logger("kiti.http")
+
+SECURITY_HEADERS: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+]
+
+
+class OuterLayer:
+    """Wraps an ASGI application: request id in and out, one log line, 500 without a trace."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = str(new_id())
+        scope.setdefault("state", {})["request_id"] = request_id
+        began = monotonic_s()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                    *SECURITY_HEADERS,
+                ]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            log.exception("request failed", request_id=request_id, error=type(error).__name__)
+            if status == 0:
+                response = problem_response(
+                    Internal(), request_id=request_id, instance=scope["path"]
+                )
+                await response(scope, receive, sending)
+        finally:
+            route = scope.get("route")
+            log.info(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                route=getattr(route, "path", None),
+                status=status,
+                ms=round((monotonic_s() - began) * 1000, 1),
+            )
+
+
+def install_problems(app: FastAPI) -> None:
+    """Render every refusal of the API as a problem document, FastAPI's own ones too."""
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        refusal = _as_refusal(error)
+        return problem_response(
+            refusal, request_id=request.state.request_id, instance=request.url.path
+        )
+
+    for kind in (DomainError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, refuse)
+
+
+def _as_refusal(error: Exception) -> DomainError:
+    if isinstance(error, DomainError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return ValidationFailed(errors=[_fault(item) for item in error.errors()])
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return MethodNotAllowed()
+    return NotFound()
+
+
+def _fault(item: dict[str, Any]) -> dict[str, str]:
+    """A fault in a path or query parameter: FastAPI puts where it stood first, then its name."""
+    return {"pointer": pointer(tuple(item["loc"][1:])), "message": item["msg"]}
