@@ -40,13 +40,17 @@ CREATE TABLE stop (
 );
 CREATE INDEX stop_city ON stop (city_id);
 
--- Every name people may type for a city or stop, folded (no case, no diacritics) for a prefix search.
+-- Every name people may type for a city or stop, folded (no case, no diacritics) for a prefix search:
+-- a row for the whole name and one from each later word on. word counts the words left out before it.
 CREATE TABLE place_name (
   place_id uuid NOT NULL,
   kind text NOT NULL,
   folded text NOT NULL,
+  word smallint NOT NULL,
   CONSTRAINT place_name_pkey PRIMARY KEY (place_id, folded),
-  CONSTRAINT place_name_kind_check CHECK (kind IN ('CITY', 'STOP'))
+  CONSTRAINT place_name_kind_check CHECK (kind IN ('CITY', 'STOP')),
+  CONSTRAINT place_name_folded_check CHECK (length(folded) BETWEEN 1 AND 100),
+  CONSTRAINT place_name_word_check CHECK (word >= 0)
 );
 CREATE INDEX place_name_folded ON place_name (folded text_pattern_ops);
 

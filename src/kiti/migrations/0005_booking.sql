@@ -373,24 +373,24 @@ BEGIN
   RETURN CASE WHEN v_is_last THEN 'cancelled' ELSE 'partly' END;
 END $$;
 
--- How many seats are free on all of [first, last) of each trip at this instant (a due hold's seats are
--- free), for trips whose sales are open; the others are left out.
+-- Which seats are free on all of [first, last) of each trip at this instant (a due hold's seats are
+-- free), one bit a seat from the left, and how many; trips whose sales are not open are left out.
 CREATE FUNCTION seats_left_1(p_trip uuid[], p_first smallint[], p_last smallint[])
-RETURNS TABLE (trip_id uuid, seats_left integer, sales_close_at timestamptz) LANGUAGE plpgsql STABLE AS $$
+RETURNS TABLE (trip_id uuid, seats_left integer, free varbit, sales_close_at timestamptz)
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_now timestamptz := clock_timestamp();
 BEGIN
   RETURN QUERY
-  SELECT r.t, (
-      SELECT inv.n_seats - bit_count(bit_or(
-        substring(inv.taken & ~coalesce(due.mask, inv.taken & ~inv.taken)
-                  FROM leg * inv.n_seats + 1 FOR inv.n_seats)))
-      FROM generate_series(r.f::integer, r.l - 1) AS leg)::integer,
-    inv.sales_close_at
+  SELECT r.t, bit_count(f.free)::integer, f.free::varbit, inv.sales_close_at
   FROM unnest(p_trip, p_first, p_last) AS r (t, f, l)
   JOIN trip_inventory AS inv ON inv.trip_id = r.t
   LEFT JOIN LATERAL (
     SELECT bit_or(b.mask) AS mask FROM booking AS b
     WHERE b.trip_id = r.t AND b.status = 'held' AND b.expires_at <= v_now) AS due ON true
+  CROSS JOIN LATERAL (
+    SELECT ~bit_or(substring(inv.taken & ~coalesce(due.mask, inv.taken & ~inv.taken)
+                             FROM leg * inv.n_seats + 1 FOR inv.n_seats)) AS free
+    FROM generate_series(r.f::integer, r.l - 1) AS leg) AS f
   WHERE inv.status = 'on_sale' AND inv.sales_close_at > v_now;
 END $$;
