@@ -40,10 +40,11 @@ class InventoryRow:
 
 @dataclass(frozen=True, slots=True)
 class SeatsLeftRow:
-    """Seats free over a segment of a trip whose sales are open."""
+    """Seats free over a segment of a trip whose sales are open; `free`: one bit a seat."""
 
     trip_id: UUID
     seats_left: int
+    free: BitString
     sales_close_at: datetime
 
 
@@ -165,7 +166,7 @@ async def list_seats_left(
         conn,
         SeatsLeftRow,
         """
-        SELECT trip_id, seats_left, sales_close_at
+        SELECT trip_id, seats_left, free, sales_close_at
         FROM seats_left_1($1::uuid[], $2::smallint[], $3::smallint[])
         """,
         trip_ids,
