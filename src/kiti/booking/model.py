@@ -38,6 +38,10 @@ class SeatUnknown(Invalid):
     """The trip has no seat of that name."""
 
 
+class NotItsSeats(Invalid):
+    """The booking does not have these seats, or they are cancelled already."""
+
+
 class SeatsUnavailable(Conflict):
     """One of these seats is no longer free for the whole segment."""
 

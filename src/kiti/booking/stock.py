@@ -74,7 +74,7 @@ class Occupancy:
         return [s for s in range(self.shape.n_seats) if not self.shape.has_seat(taken, s)]
 
     def statuses(self, first: int, last: int) -> list[str]:
-        """AVAILABLE, HELD, SOLD or BLOCKED for each seat; sold on one leg, held on another: SOLD."""
+        """AVAILABLE, HELD, SOLD or BLOCKED for each seat; held and sold on two legs: SOLD."""
         shape = self.shape
         taken = shape.seats_in(self.taken, first, last)
         sold = shape.seats_in(self.sold, first, last)

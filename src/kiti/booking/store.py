@@ -261,7 +261,8 @@ async def lengthen_for_payment(
 ) -> datetime | None:
     """Move a live hold's end to at least `seconds` from now, once.
 
-    At the close of sales at the latest. None when it has been lengthened before. The caller holds the trip's lock.
+    At the close of sales at the latest. None when it has been lengthened before.
+    The caller holds the trip's lock.
     """
     return await fetch_value(
         conn,

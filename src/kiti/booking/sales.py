@@ -1,0 +1,284 @@
+"""Selling a segment: from what a person asks for to seats held at a price, and what is on offer."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from kiti.booking.allocation import best_seats
+from kiti.booking.model import (
+    HolderKind,
+    HoldLimits,
+    HoldOutcome,
+    HoldRequest,
+    SalesClosed,
+    SeatsUnavailable,
+    SeatUnknown,
+    TooManyHolds,
+    TripCancelled,
+)
+from kiti.booking.service import Stock, get_stock, hold_many
+from kiti.config import Settings
+from kiti.fares.service import FareTables, quote, seat_fares
+from kiti.network.model import NoSuchTrip, Segment, TripSheet
+from kiti.network.service import Catalogue
+from kiti.platform.db import Conn
+from kiti.platform.errors import ValidationFailed
+from kiti.platform.ids import new_code, new_id
+from kiti.platform.money import Money, total
+
+REFERENCE_LENGTH: Final = 8
+GUEST_SHARE: Final = 500  # thousandths of a trip's seats that guests may hold unsold, together
+TRIES_MAX: Final = 3
+RETRY_AFTER_HOLDS_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asks to hold: seats by name, or `count` of them; minutes None: the usual.
+
+    `passenger_types` one a seat; None: adults. `seat_class` goes with `count` alone.
+    """
+
+    trip_id: UUID
+    labels: tuple[str, ...] | None
+    count: int | None = None
+    seat_class: str | None = None
+    from_stop_id: UUID | None = None
+    to_stop_id: UUID | None = None
+    from_sequence: int | None = None
+    to_sequence: int | None = None
+    passenger_types: tuple[str, ...] | None = None
+    minutes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds: an account or a guest."""
+
+    kind: HolderKind
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Seats that are held until `ends_at`, as decided at `decided_at`."""
+
+    booking_id: UUID
+    reference: str
+    sheet: TripSheet
+    segment: Segment
+    labels: tuple[str, ...]
+    total: Money
+    ends_at: datetime
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SeatOnOffer:
+    """One seat over a segment. `price` is an adult's; None when its class has no fare here."""
+
+    label: str
+    seat_class: str
+    status: str
+    price: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Every seat of a trip over a segment at one instant, and a tag that changes with any of it."""
+
+    sheet: TripSheet
+    segment: Segment
+    seats: tuple[SeatOnOffer, ...]
+    now: datetime
+    etag: str
+
+    @property
+    def n_available(self) -> int:
+        """How many seats can be held."""
+        return sum(seat.status == "AVAILABLE" for seat in self.seats)
+
+
+class Sales:
+    """What a sale needs beside the database: trips, fares and the limits of a hold."""
+
+    def __init__(self, catalogue: Catalogue, fare_tables: FareTables, settings: Settings) -> None:
+        self._catalogue = catalogue
+        self._fare_tables = fare_tables
+        self._minutes = settings.kiti_hold_minutes
+        self._limits = HoldLimits(
+            ttl_max_s=settings.kiti_hold_minutes_max * 60,
+            holder_max=settings.kiti_holds_per_user_max,
+            guest_share=GUEST_SHARE if settings.kiti_rate_limits == "on" else None,
+        )
+
+    async def hold(self, conn: Conn, wanted: Wanted, holder: Holder) -> Held:
+        """Hold what is wanted: all of it or nothing. In autocommit it is one transaction.
+
+        Raises:
+            NoSuchTrip, StopNotOnTrip, SegmentBackwards, SeatUnknown, FareMissing, ValidationFailed.
+            SeatsUnavailable: with `unavailable`, the seats in the way.
+            SalesClosed, TripCancelled, TooManyHolds.
+        Locks: the trip.
+        """
+        is_fresh = False
+        for _ in range(TRIES_MAX):
+            sheet = await self._catalogue.sheet(conn, wanted.trip_id, fresh=is_fresh)
+            request = await self._request(conn, sheet, wanted, holder)
+            (outcome,) = await hold_many(conn, [request], self._limits)
+            if outcome.outcome == "stale":
+                is_fresh = True
+                continue
+            if outcome.outcome == "unavailable" and wanted.labels is None:
+                continue  # somebody was quicker on the best seats: choose again
+            return _held(sheet, request, outcome)
+        raise SeatsUnavailable(unavailable=[])
+
+    async def _request(
+        self, conn: Conn, sheet: TripSheet, wanted: Wanted, holder: Holder
+    ) -> HoldRequest:
+        segment = sheet.segment(
+            wanted.from_stop_id, wanted.to_stop_id, wanted.from_sequence, wanted.to_sequence
+        )
+        seats = (
+            _named_seats(sheet, wanted.labels)
+            if wanted.labels is not None
+            else await _best(conn, sheet, segment, wanted)
+        )
+        types = wanted.passenger_types or ("ADULT",) * len(seats)
+        if len(types) != len(seats):
+            message = f"one type for each of the {len(seats)} seats"
+            raise ValidationFailed(errors=[{"pointer": "#/passengerTypes", "message": message}])
+        table = await self._fare_tables.table(conn, sheet.fare_table_id)
+        return HoldRequest(
+            booking_id=new_id(),
+            reference=new_code(REFERENCE_LENGTH),
+            trip_id=sheet.trip_id,
+            holder_kind=holder.kind,
+            holder_id=holder.id,
+            seats=seats,
+            first=segment.first,
+            last=segment.last,
+            n_seats=len(sheet.layout.seats),
+            n_legs=sheet.n_legs,
+            passenger_types=types,
+            fares=tuple(quote(sheet, segment, seats, types, table)),
+            ttl_s=(wanted.minutes or self._minutes) * 60,
+            sheet_version=sheet.version,
+        )
+
+    async def availability(
+        self,
+        conn: Conn,
+        *,
+        trip_id: UUID,
+        from_stop_id: UUID | None = None,
+        to_stop_id: UUID | None = None,
+    ) -> Availability:
+        """Every seat over the segment at this instant, the same for every caller.
+
+        A seat whose class has no fare there is not for sale: BLOCKED.
+
+        Raises:
+            NoSuchTrip, StopNotOnTrip, SegmentBackwards.
+        """
+        sheet = await self._catalogue.sheet(conn, trip_id)
+        segment = sheet.segment(from_stop_id, to_stop_id)
+        table = await self._fare_tables.table(conn, sheet.fare_table_id)
+        prices = seat_fares(sheet, segment, table)
+        stock = await _stock(conn, trip_id)
+        statuses = stock.occupancy.statuses(segment.first, segment.last)
+        seats = tuple(
+            SeatOnOffer(
+                seat.label,
+                seat.seat_class,
+                "BLOCKED" if prices[seat.seat_class] is None else statuses[seat.index],
+                prices[seat.seat_class],
+            )
+            for seat in sheet.layout.seats
+        )
+        return Availability(sheet, segment, seats, stock.now, _etag(sheet, segment, seats))
+
+
+async def _stock(conn: Conn, trip_id: UUID) -> Stock:
+    stock = await get_stock(conn, trip_id=trip_id)
+    if stock is None:
+        raise NoSuchTrip
+    return stock
+
+
+def _named_seats(sheet: TripSheet, labels: tuple[str, ...]) -> tuple[int, ...]:
+    found = [sheet.layout.seat_index(label) for label in labels]
+    unknown = [position for position, seat in enumerate(found) if seat is None]
+    if unknown:
+        raise SeatUnknown(
+            errors=[
+                {"pointer": f"#/seatNumbers/{position}", "message": "no such seat on this trip"}
+                for position in unknown
+            ]
+        )
+    seats = tuple(seat for seat in found if seat is not None)
+    if len(set(seats)) != len(seats):
+        message = "the same seat twice"
+        raise ValidationFailed(errors=[{"pointer": "#/seatNumbers", "message": message}])
+    return seats
+
+
+async def _best(conn: Conn, sheet: TripSheet, segment: Segment, wanted: Wanted) -> tuple[int, ...]:
+    stock = await _stock(conn, sheet.trip_id)
+    seats = best_seats(
+        sheet.layout,
+        stock.occupancy,
+        segment=(segment.first, segment.last),
+        count=wanted.count or 1,
+        seat_class=wanted.seat_class,
+    )
+    if seats is None:
+        raise SeatsUnavailable("There are not as many seats free.", unavailable=[])
+    return seats
+
+
+def _held(sheet: TripSheet, request: HoldRequest, outcome: HoldOutcome) -> Held:
+    """The hold, or the refusal that the outcome is."""
+    match outcome.outcome:
+        case "held":
+            assert outcome.ends_at is not None, "a hold has an end"  # noqa: S101
+        case "unavailable":
+            labels = [sheet.layout.seats[seat].label for seat in outcome.conflict]
+            raise SeatsUnavailable(unavailable=labels)
+        case "sales_closed":
+            raise SalesClosed
+        case "cancelled":
+            raise TripCancelled
+        case "holder_full":
+            raise TooManyHolds(retry_after_s=RETRY_AFTER_HOLDS_S)
+        case "guests_full":
+            detail = "Too many seats are held by guests just now: try again soon, or log in."
+            raise TooManyHolds(detail, retry_after_s=RETRY_AFTER_HOLDS_S)
+        case _:
+            raise NoSuchTrip
+    return Held(
+        request.booking_id,
+        request.reference,
+        sheet,
+        Segment(request.first, request.last),
+        tuple(sheet.layout.seats[seat].label for seat in request.seats),
+        total(request.fares, currency=request.fares[0].currency),
+        outcome.ends_at,
+        outcome.decided_at,
+    )
+
+
+def _etag(sheet: TripSheet, segment: Segment, seats: tuple[SeatOnOffer, ...]) -> str:
+    """A strong tag of what a client is shown, but for the time it was asked."""
+    shown = [
+        str(sheet.trip_id),
+        segment.first,
+        segment.last,
+        [(s.status, None if s.price is None else s.price.amount_minor) for s in seats],
+    ]
+    digest = hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+    return f'"{digest[:32]}"'
