@@ -56,11 +56,20 @@ class Stock:
 
 @dataclass(frozen=True, slots=True)
 class SeatsLeft:
-    """Seats free over a segment of a trip whose sales are open until `sales_close_at`."""
+    """Seats free over a segment of a trip whose sales are open until `sales_close_at`.
+
+    `free`: a bit for each of `n_seats` seats, the first seat's the highest.
+    """
 
     trip_id: UUID
     seats_left: int
+    n_seats: int
+    free: int
     sales_close_at: datetime
+
+    def is_free(self, seat: int) -> bool:
+        """Whether this seat of the layout is free on every leg of the segment."""
+        return bool(self.free >> (self.n_seats - 1 - seat) & 1)
 
 
 async def open_sales(conn: Conn, stocks: Sequence[NewStock]) -> int:
@@ -84,7 +93,12 @@ async def free_seats(
 ) -> dict[UUID, SeatsLeft]:
     """Seats left over [first, last) of each trip; a trip whose sales are not open is left out."""
     rows = await store.list_seats_left(conn, trip_ids=trip_ids, firsts=firsts, lasts=lasts)
-    return {r.trip_id: SeatsLeft(r.trip_id, r.seats_left, r.sales_close_at) for r in rows}
+    return {
+        r.trip_id: SeatsLeft(
+            r.trip_id, r.seats_left, len(r.free), to_int(r.free), r.sales_close_at
+        )
+        for r in rows
+    }
 
 
 async def hold_many(
