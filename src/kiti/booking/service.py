@@ -94,9 +94,7 @@ async def free_seats(
     """Seats left over [first, last) of each trip; a trip whose sales are not open is left out."""
     rows = await store.list_seats_left(conn, trip_ids=trip_ids, firsts=firsts, lasts=lasts)
     return {
-        r.trip_id: SeatsLeft(
-            r.trip_id, r.seats_left, len(r.free), to_int(r.free), r.sales_close_at
-        )
+        r.trip_id: SeatsLeft(r.trip_id, r.seats_left, len(r.free), to_int(r.free), r.sales_close_at)
         for r in rows
     }
 

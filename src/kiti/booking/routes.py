@@ -1,0 +1,214 @@
+"""Holds over HTTP: reserve, availability, release; and tickets."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kiti.booking.model import NoSuchTicket
+from kiti.booking.reserving import Reserved, reserve_seats
+from kiti.booking.sales import Availability, Sales, Wanted
+from kiti.booking.schemas import AvailabilityOut, ReserveIn, ReserveOut, SeatOut, TicketOut
+from kiti.booking.service import release_hold
+from kiti.booking.ticket_view import TicketDesk
+from kiti.identity.cookies import takes_cookies_only
+from kiti.identity.parts import Identity
+from kiti.platform.clock import utc_now
+from kiti.platform.db import Conn, Database
+from kiti.platform.errors import ValidationFailed
+from kiti.platform.http import (
+    Answer,
+    MoneyOut,
+    answer,
+    parse,
+    read_json,
+    refuses,
+    takes,
+)
+from kiti.platform.idempotency import claim_for, read_key
+from kiti.platform.money import Money
+
+RESERVE = "/api/bookings/reserve"
+GUEST_TOKEN_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What the routes of this slice need."""
+
+    db: Database
+    identity: Identity
+    sales: Sales
+    tickets: TicketDesk
+    hold_minutes_max: int
+
+
+def router(counter: Counter) -> APIRouter:
+    """POST, GET and DELETE of /api/bookings/reserve, and GET /api/tickets/{id}."""
+    routes = APIRouter(prefix="/api", tags=["booking"])
+    _add_reserve(routes, counter)
+    _add_reads(routes, counter)
+    return routes
+
+
+def _add_reserve(routes: APIRouter, counter: Counter) -> None:
+    @routes.post(
+        "/bookings/reserve",
+        status_code=201,
+        response_model=ReserveOut,
+        openapi_extra=takes(ReserveIn),
+        responses=refuses(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
+    )
+    async def reserve(request: Request) -> Response:
+        """Hold seats over a segment: all of them or none."""
+        body = await read_json(request)
+        caller = await counter.identity.callers.identify(request)
+        key = read_key(request.headers, body, required=False)
+        scope = None if caller is None else f"{caller.kind}:{caller.id}"
+        claim = (
+            None
+            if key is None
+            else claim_for(scope, route="reserve", path=RESERVE, key=key, body=body)
+        )
+        reserved = await reserve_seats(
+            counter.db,
+            counter.sales,
+            caller=caller,
+            claim=claim,
+            wanted=lambda: _wanted(parse(ReserveIn, body), counter),
+        )
+        return _reserved(request, reserved, counter)
+
+    @routes.delete(
+        "/bookings/reserve/{bookingId}",
+        status_code=204,
+        responses=refuses(401, 403, 404, 409, 422, 503),
+    )
+    async def release(request: Request, bookingId: UUID) -> Response:  # noqa: N803  # on the wire
+        """Give a hold's seats back at once, also with a payment pending."""
+        caller = await counter.identity.callers.require(request)
+
+        async def work(conn: Conn) -> None:
+            await release_hold(conn, booking_id=bookingId, holder_id=caller.id)
+
+        await counter.db.run(work)
+        return Response(status_code=204)
+
+
+def _wanted(fields: ReserveIn, counter: Counter) -> Wanted:
+    minutes = fields.hold_duration_minutes
+    if minutes is not None and minutes > counter.hold_minutes_max:
+        message = f"at most {counter.hold_minutes_max}"
+        raise ValidationFailed(errors=[{"pointer": "#/holdDurationMinutes", "message": message}])
+    return Wanted(
+        trip_id=fields.trip_id,
+        labels=None if fields.seat_numbers is None else tuple(fields.seat_numbers),
+        count=fields.count,
+        seat_class=fields.seat_class,
+        from_stop_id=fields.from_stop_id,
+        to_stop_id=fields.to_stop_id,
+        from_sequence=fields.from_sequence,
+        to_sequence=fields.to_sequence,
+        passenger_types=None if fields.passenger_types is None else tuple(fields.passenger_types),
+        minutes=minutes,
+    )
+
+
+def _reserved(request: Request, reserved: Reserved, counter: Counter) -> Response:
+    """The answer, with the guest's token: in the body for a program, in a cookie for all.
+
+    The token is signed anew from its kept claims, so that a replay has the same bytes and no token
+    is ever stored.
+    """
+    held, guest = reserved.answer, reserved.guest
+    if guest is None:
+        return held.response()
+    token = counter.identity.tokens.issue_guest(guest)
+    body = held.body
+    if not takes_cookies_only(request):
+        body = body[:-1] + b',"guestToken":"' + token.encode() + b'"}'
+    out = Answer(held.status, body, held.headers).response()
+    counter.identity.cookies.set_guest(
+        out, token=token, valid_until=guest.valid_until, now=utc_now()
+    )
+    return out
+
+
+def _add_reads(routes: APIRouter, counter: Counter) -> None:
+    @routes.get(
+        "/bookings/reserve",
+        response_model=AvailabilityOut,
+        responses={304: {"description": "Not changed"}, **refuses(404, 422, 503)},
+    )
+    async def availability(
+        request: Request,
+        tripId: UUID,  # noqa: N803  # as on the wire
+        from_stop: Annotated[UUID | None, Query(alias="from")] = None,
+        to_stop: Annotated[UUID | None, Query(alias="to")] = None,
+    ) -> Response:
+        """Every seat of the trip over a segment, the same for every caller."""
+        async with counter.db.connection() as conn:
+            found = await counter.sales.availability(
+                conn, trip_id=tripId, from_stop_id=from_stop, to_stop_id=to_stop
+            )
+        headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
+        if found.etag in _tags(request.headers.get("if-none-match", "")):
+            return Response(status_code=304, headers=headers)
+        out = answer(availability_out(found))
+        out.headers.update(headers)
+        return out
+
+    @routes.get(
+        "/tickets/{ticketId}", response_model=TicketOut, responses=refuses(401, 404, 422, 503)
+    )
+    async def ticket(
+        request: Request,
+        ticketId: UUID,  # noqa: N803  # as on the wire
+        code: Annotated[str | None, Query(max_length=64)] = None,
+    ) -> Response:
+        """A ticket with its QR: for the booking's holder, or whoever has the message's code."""
+        caller = None
+        if code is None:
+            caller = await counter.identity.callers.require(request)
+        async with counter.db.connection() as conn:
+            found = await counter.tickets.find(
+                conn, ticket_id=ticketId, holder_id=caller and caller.id, code=code
+            )
+        if found is None:
+            raise NoSuchTicket
+        out = answer(found)
+        out.headers["Cache-Control"] = "no-store"
+        return out
+
+
+def availability_out(found: Availability) -> AvailabilityOut:
+    """The availability on the wire."""
+    calls = found.sheet.calls
+    return AvailabilityOut(
+        trip_id=found.sheet.trip_id,
+        from_stop_id=calls[found.segment.first].stop_id,
+        to_stop_id=calls[found.segment.last].stop_id,
+        server_time=found.now,
+        available_seats=found.n_available,
+        seats=[
+            SeatOut.model_construct(
+                seat_number=seat.label,
+                seat_class=seat.seat_class,
+                status=seat.status,
+                price=None if seat.price is None else _money(seat.price),
+            )
+            for seat in found.seats
+        ],
+    )
+
+
+def _money(money: Money) -> MoneyOut:
+    return MoneyOut(amount=money.amount_minor, currency=money.currency)
+
+
+def _tags(header: str) -> list[str]:
+    """The tags of If-None-Match; a weak one counts too for a GET (RFC 9110 13.1.2)."""
+    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
