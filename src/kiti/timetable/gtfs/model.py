@@ -1,0 +1,199 @@
+"""A feed in memory, checked: what is here refers only to what is here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from kiti.platform.money import Money
+from kiti.timetable.gtfs.values import to_clock
+from kiti.timetable.remarks import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """Who runs trips. `timezone` "": the feed names none that exists, so no trip of it is here."""
+
+    agency_id: str
+    name: str
+    timezone: str
+    phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A place in the timetable; only one that `is_boarding_point` can be called at.
+
+    `timezone` and missing coordinates and names are already inherited from station and agency.
+    """
+
+    stop_id: str
+    name: str
+    latitude: float | None
+    longitude: float | None
+    timezone: str
+    zone_id: str
+    is_boarding_point: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A named line of an agency. `mode` is BUS, FERRY, RAIL or OTHER."""
+
+    route_id: str
+    agency_id: str
+    name: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """On which dates trips run.
+
+    On `weekdays` (Monday first) from `starts_on` to `ends_on`, both included, on `added` days, and
+    never on `removed` ones. Without a row in calendar.txt both ends are None.
+    """
+
+    service_id: str
+    weekdays: tuple[bool, ...] = (False,) * 7
+    starts_on: date | None = None
+    ends_on: date | None = None
+    added: frozenset[date] = frozenset()
+    removed: frozenset[date] = frozenset()
+
+    def runs_on(self, day: date) -> bool:
+        """Whether its trips run on this service date."""
+        if day in self.added:
+            return True
+        if day in self.removed or self.starts_on is None or self.ends_on is None:
+            return False
+        return self.starts_on <= day <= self.ends_on and self.weekdays[day.weekday()]
+
+    def dates(self, first: date, last: date) -> list[date]:
+        """Its service dates from `first` to `last`, both included, in order."""
+        days = (first + timedelta(days=n) for n in range((last - first).days + 1))
+        return [day for day in days if self.runs_on(day)]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A stop of a pattern. Times are seconds after the departure from the pattern's first call."""
+
+    sequence: int
+    stop_id: str
+    arrival_s: int
+    departure_s: int
+    pickup: bool
+    drop_off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The calls that trips of one route share; `number` is its place in the feed's list."""
+
+    number: int
+    route_id: str
+    calls: tuple[Call, ...]
+
+    def segments(self) -> Iterator[tuple[int, int]]:
+        """Positions (boarding, alighting) of every segment that a passenger may ride."""
+        for first, boarding in enumerate(self.calls):
+            if boarding.pickup:
+                for last in range(first + 1, len(self.calls)):
+                    if self.calls[last].drop_off:
+                        yield first, last
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """A departure every `headway_s` seconds from `start_s` until before `end_s`."""
+
+    start_s: int
+    end_s: int
+    headway_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A timetable trip, to run on every date of its service.
+
+    `departure_s` is when it leaves its first call, in seconds after noon minus 12 hours. With
+    `frequencies` it runs at each of their times instead; `lead_s` is what its first call comes
+    after the stop they speak of, when that one was left out.
+    """
+
+    trip_id: str
+    pattern: Pattern
+    service_id: str
+    departure_s: int
+    lead_s: int = 0
+    frequencies: tuple[Frequency, ...] = ()
+
+    def departures(self) -> Iterator[tuple[str, int]]:
+        """The code and the departure in seconds of each run on one service date."""
+        if not self.frequencies:
+            yield self.trip_id, self.departure_s
+            return
+        for at in sorted(self.frequency_times()):
+            yield f"{self.trip_id}@{to_clock(at)}", at + self.lead_s
+
+    def frequency_times(self) -> set[int]:
+        """The times that its frequencies give, each once."""
+        return {
+            at
+            for every in self.frequencies
+            for at in range(every.start_s, every.end_s, every.headway_s)
+        }
+
+    def runs_a_day(self) -> int:
+        """How often it runs on one service date."""
+        return len(self.frequency_times()) if self.frequencies else 1
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A timetable trip that cannot be sold, and why: what it would have run is still counted."""
+
+    trip_id: str
+    service_id: str
+    code: Code
+    runs_a_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class FareRule:
+    """Where a fare of the feed is valid: "" means everywhere, and all `contains` are passed."""
+
+    route_id: str
+    origin_zone: str
+    destination_zone: str
+    contains: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFare:
+    """One of the feed's own fares (GTFS v1), with its rules; none: valid everywhere."""
+
+    fare_id: str
+    price: Money
+    agency_id: str
+    rules: tuple[FareRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A whole feed, by id; trips in the order of trips.txt, patterns by their number."""
+
+    agencies: dict[str, Agency]
+    stops: dict[str, Stop]
+    routes: dict[str, Route]
+    services: dict[str, Service]
+    patterns: tuple[Pattern, ...]
+    trips: tuple[Trip, ...]
+    left_out: tuple[LeftOut, ...]
+    fares: tuple[FeedFare, ...] = ()
+    # Stops that stops.txt lacks though trips call at them: a fares CSV may know them too.
+    unknown_stops: frozenset[str] = field(default_factory=frozenset[str])
+
+    def zone_of(self, route_id: str) -> str:
+        """The zone that a route's times are told in, also where its stops have another."""
+        return self.agencies[self.routes[route_id].agency_id].timezone

@@ -1,0 +1,130 @@
+"""Words of the slice: what an import is asked to do, and the refusals that end one."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+PASSENGER_TYPES: Final = ("ADULT", "CHILD", "INFANT", "STUDENT", "SENIOR")
+WINDOW_DAYS: Final = 60
+WINDOW_DAYS_MAX: Final = 732
+FEED_NAME_MAX: Final = 100
+FARE_MINOR_MAX: Final = 10**12
+
+# What is going on, how much of it is done, and how much there is in all (0: not known yet).
+Progress = Callable[[str, int, int], None]
+# The week of this date becomes this week; "fullest": the week whose window runs the most trips.
+Shift = date | Literal["fullest"]
+
+_MAPPING: Final = re.compile(r"(?P<fare>.+)=(?P<seat_class>[A-Z][A-Z0-9_]*)/(?P<kind>[A-Z]+)")
+
+
+class ImportRefused(Exception):
+    """The import cannot begin or go on; the message is one line for the person who asked."""
+
+
+class NotAFeed(ImportRefused):
+    """The file is not a GTFS feed that can be read; the message names file and line."""
+
+
+class BadLayout(ImportRefused):
+    """The seat layout is wrong; the message carries the line."""
+
+
+class BadFares(ImportRefused):
+    """The fares CSV (with the line) or a fare argument is wrong."""
+
+
+class BadWindow(ImportRefused):
+    """The days asked for cannot be: they end before they begin, or are too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Service dates from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """How many service dates: 1 when both ends are the same."""
+        return (self.last - self.first).days + 1
+
+    def dates(self) -> list[date]:
+        """Each service date, in order."""
+        return [self.first + timedelta(days=day) for day in range(self.days)]
+
+    def moved(self, days: int) -> "Window":
+        """The same length, `days` later."""
+        return Window(self.first + timedelta(days=days), self.last + timedelta(days=days))
+
+
+@dataclass(frozen=True, slots=True)
+class PerKm:
+    """A fare by the great circle: `amount_minor` a kilometre, never under `minimum_minor`."""
+
+    amount_minor: int
+    minimum_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class FareUse:
+    """What one of a feed's fares pays for: a seat class for a type of passenger."""
+
+    seat_class: str
+    passenger_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """What `kiti import gtfs` is asked to do.
+
+    Exactly one of `fares_csv` and `per_km`. `window_first` None is today in the feed's zone;
+    `window_last` (included) None is 59 days after, 60 days in all. `fare_map` goes by fare_id.
+    """
+
+    file: Path
+    layout: Path
+    currency: str
+    feed: str
+    fares_csv: Path | None = None
+    per_km: PerKm | None = None
+    fare_map: Mapping[str, FareUse] = field(default_factory=dict[str, FareUse])
+    window_first: date | None = None
+    window_last: date | None = None
+    shift: Shift | None = None
+    is_dry_run: bool = False
+
+
+def parse_fare_use(text: str) -> tuple[str, FareUse]:
+    """`FARE_ID=CLASS/TYPE` as the fare's id and its use; class and type in any case.
+
+    Raises:
+        BadFares: another shape, or a passenger type there is not.
+    """
+    fare_id, equals, use = text.rpartition("=")
+    found = _MAPPING.fullmatch(f"{fare_id}{equals}{use.upper()}")
+    if found is None:
+        raise BadFares(f"--fare {text}: write it as FARE_ID=CLASS/TYPE, as in night=VIP/ADULT")
+    if found["kind"] not in PASSENGER_TYPES:
+        raise BadFares(f"--fare {text}: the type must be one of {', '.join(PASSENGER_TYPES)}")
+    return found["fare"], FareUse(found["seat_class"], found["kind"])
+
+
+def window_of(first: date | None, last: date | None, *, today: date) -> Window:
+    """The days asked for: from today, 60 in all, when nothing else is said.
+
+    Raises:
+        BadWindow: the end is before the beginning, or more than two years after it.
+    """
+    begin = today if first is None else first
+    end = begin + timedelta(days=WINDOW_DAYS - 1) if last is None else last
+    if end < begin:
+        raise BadWindow(f"--to {end} is before --from {begin}")
+    window = Window(begin, end)
+    if window.days > WINDOW_DAYS_MAX:
+        raise BadWindow(f"{window.days:,} days are asked for; {WINDOW_DAYS_MAX} at most")
+    return window

@@ -1,0 +1,143 @@
+"""The doctor's report on one import: what was read, what is sold, what was left out and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from kiti.timetable.model import Window
+from kiti.timetable.remarks import Code, Level, counted
+
+EXAMPLES_MAX: Final = 5
+_EXAMPLE_LENGTH_MAX: Final = 120
+_TITLES: Final = {
+    Level.LEFT_OUT: "Left out",
+    Level.CHANGED: "Changed",
+    Level.NOTED: "Worth knowing",
+}
+
+
+@dataclass(slots=True)
+class Finding:
+    """One remark: how often, how many runs in the window it costs, and the first few examples."""
+
+    count: int = 0
+    runs: int = 0
+    examples: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True)
+class Report:
+    """Filled while the import goes on; `text` is for people, `to_dict` for programs.
+
+    `rows` counts the rows read by file. Runs are trips on a service date of the window:
+    `runs_in_calendar` = `runs_planned` + those that the findings left out;
+    `runs_planned` = `runs_new` + `runs_kept` (already there, left as they are).
+    """
+
+    feed: str
+    rows: dict[str, int] = field(default_factory=dict[str, int])
+    findings: dict[Code, Finding] = field(default_factory=dict[Code, Finding])
+    window: Window | None = None
+    shift_weeks: int = 0
+    trips_sold: int = 0
+    patterns: int = 0
+    fares: list[str] = field(default_factory=list[str])
+    runs_in_calendar: int = 0
+    runs_planned: int = 0
+    runs_new: int = 0
+    runs_kept: int = 0
+    is_dry_run: bool = False
+
+    def note(self, code: Code, example: str = "", *, count: int = 1, runs: int = 0) -> None:
+        """Count a remark, and keep its example while there are few."""
+        finding = self.findings.setdefault(code, Finding())
+        finding.count += count
+        finding.runs += runs
+        if example and len(finding.examples) < EXAMPLES_MAX:
+            finding.examples.append(example[:_EXAMPLE_LENGTH_MAX])
+
+    def count(self, code: Code) -> int:
+        """How often this was remarked; 0 when never."""
+        finding = self.findings.get(code)
+        return 0 if finding is None else finding.count
+
+    def text(self) -> str:
+        """The report for a person, a few lines a part, empty parts left out."""
+        lines = [f"Feed {self.feed}", *self._summary()]
+        for level, title in _TITLES.items():
+            found = [item for item in self._in_order() if item[0].level is level]
+            if found:
+                lines += ["", title]
+            for code, finding in found:
+                lines += _lines(code, finding)
+        return "\n".join(lines) + "\n"
+
+    def _summary(self) -> list[str]:
+        read = ", ".join(f"{name} {rows:,}" for name, rows in self.rows.items())
+        lines = [f"  read     {read}"]
+        if self.window is not None:
+            lines.append(f"  days     {self._days(self.window)}")
+        planned = counted(self.runs_planned, "trip")
+        lines.append(
+            f"  trips    {planned} to sell in these days, of {self.runs_in_calendar:,} that run: "
+            f"{counted(self.trips_sold, 'timetable trip')} on {counted(self.patterns, 'pattern')}"
+        )
+        lines += [f"  fares    {line}" for line in self.fares]
+        verb = "would be written" if self.is_dry_run else "written"
+        lines.append(
+            f"  result   {self.runs_new:,} {verb}, {self.runs_kept:,} already there and left as is"
+        )
+        return lines
+
+    def _days(self, window: Window) -> str:
+        days = f"{window.first} to {window.last}, {counted(window.days, 'day')}"
+        if self.shift_weeks == 0:
+            return days
+        origin = window.moved(-7 * self.shift_weeks).first
+        moved = counted(abs(self.shift_weeks), "week")
+        way = "later" if self.shift_weeks > 0 else "earlier"
+        return f"{days}; the timetable of {origin} on is moved {moved} {way}"
+
+    def _in_order(self) -> list[tuple[Code, Finding]]:
+        order = list(Code)
+        return sorted(self.findings.items(), key=lambda item: order.index(item[0]))
+
+    def to_dict(self) -> Mapping[str, object]:
+        """The same for programs, ready for JSON."""
+        window = self.window
+        return {
+            "feed": self.feed,
+            "dryRun": self.is_dry_run,
+            "rows": dict(self.rows),
+            "window": window and {"from": str(window.first), "to": str(window.last)},
+            "shiftWeeks": self.shift_weeks,
+            "timetableTrips": self.trips_sold,
+            "patterns": self.patterns,
+            "fares": list(self.fares),
+            "trips": {
+                "inCalendar": self.runs_in_calendar,
+                "planned": self.runs_planned,
+                "new": self.runs_new,
+                "kept": self.runs_kept,
+            },
+            "findings": [
+                {
+                    "code": code.name,
+                    "level": code.level.value,
+                    "count": finding.count,
+                    "trips": finding.runs,
+                    "text": code.sentence(finding.count),
+                    "examples": list(finding.examples),
+                }
+                for code, finding in self._in_order()
+            ],
+        }
+
+
+def _lines(code: Code, finding: Finding) -> list[str]:
+    cost = f"; {counted(finding.runs, 'trip')} in these days" if finding.runs else ""
+    lines = [f"  {code.sentence(finding.count)} [{code.name}{cost}]"]
+    if finding.examples:
+        more = ", …" if finding.count > len(finding.examples) else ""
+        lines.append(f"    {', '.join(finding.examples)}{more}")
+    return lines
