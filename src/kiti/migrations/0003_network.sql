@@ -9,7 +9,9 @@ CREATE TABLE operator (
   sales_close_minutes integer NOT NULL DEFAULT 10,
   created_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT operator_code_key UNIQUE (code),
+  CONSTRAINT operator_code_check CHECK (length(code) BETWEEN 1 AND 300),
   CONSTRAINT operator_name_check CHECK (length(name) BETWEEN 1 AND 200),
+  CONSTRAINT operator_phone_check CHECK (length(phone) BETWEEN 1 AND 40),
   CONSTRAINT operator_sales_close_minutes_check CHECK (sales_close_minutes BETWEEN 0 AND 10080)
 );
 
@@ -21,7 +23,11 @@ CREATE TABLE city (
   latitude double precision,
   longitude double precision,
   CONSTRAINT city_country_name_key UNIQUE (country, name),
-  CONSTRAINT city_country_check CHECK (country ~ '^[A-Z]{2}$')
+  CONSTRAINT city_name_check CHECK (length(name) BETWEEN 1 AND 200),
+  CONSTRAINT city_country_check CHECK (country ~ '^[A-Z]{2}$'),
+  CONSTRAINT city_place_check CHECK (
+    (latitude IS NULL) = (longitude IS NULL)
+    AND latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180)
 );
 
 -- feed and code are the stop's identity in its source: a second import finds it again.
@@ -36,7 +42,13 @@ CREATE TABLE stop (
   longitude double precision,
   landmark text,
   CONSTRAINT stop_feed_code_key UNIQUE (feed, code),
-  CONSTRAINT stop_name_check CHECK (length(name) BETWEEN 1 AND 300)
+  CONSTRAINT stop_feed_check CHECK (length(feed) BETWEEN 1 AND 100),
+  CONSTRAINT stop_code_check CHECK (length(code) BETWEEN 1 AND 300),
+  CONSTRAINT stop_name_check CHECK (length(name) BETWEEN 1 AND 300),
+  CONSTRAINT stop_landmark_check CHECK (length(landmark) BETWEEN 1 AND 300),
+  CONSTRAINT stop_place_check CHECK (
+    (latitude IS NULL) = (longitude IS NULL)
+    AND latitude BETWEEN -90 AND 90 AND longitude BETWEEN -180 AND 180)
 );
 CREATE INDEX stop_city ON stop (city_id);
 
@@ -62,6 +74,8 @@ CREATE TABLE layout (
   seats smallint NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT layout_sha256_key UNIQUE (sha256),
+  CONSTRAINT layout_name_check CHECK (length(name) BETWEEN 1 AND 100),
+  CONSTRAINT layout_text_check CHECK (octet_length(text) <= 66000),
   CONSTRAINT layout_seats_check CHECK (seats BETWEEN 1 AND 2000)
 );
 
@@ -70,7 +84,8 @@ CREATE TABLE vehicle (
   operator_id uuid NOT NULL CONSTRAINT vehicle_operator_id_fkey REFERENCES operator,
   plate text NOT NULL,
   layout_id uuid NOT NULL CONSTRAINT vehicle_layout_id_fkey REFERENCES layout,
-  CONSTRAINT vehicle_operator_id_plate_key UNIQUE (operator_id, plate)
+  CONSTRAINT vehicle_operator_id_plate_key UNIQUE (operator_id, plate),
+  CONSTRAINT vehicle_plate_check CHECK (length(plate) BETWEEN 1 AND 40)
 );
 
 CREATE TABLE route (
@@ -81,6 +96,9 @@ CREATE TABLE route (
   name text NOT NULL,
   mode text NOT NULL,
   CONSTRAINT route_feed_code_key UNIQUE (feed, code),
+  CONSTRAINT route_feed_check CHECK (length(feed) BETWEEN 1 AND 100),
+  CONSTRAINT route_code_check CHECK (length(code) BETWEEN 1 AND 300),
+  CONSTRAINT route_name_check CHECK (length(name) BETWEEN 1 AND 300),
   CONSTRAINT route_mode_check CHECK (mode IN ('BUS', 'FERRY', 'RAIL', 'OTHER'))
 );
 
@@ -103,8 +121,9 @@ CREATE TABLE pattern_call (
   drop_off boolean NOT NULL,
   CONSTRAINT pattern_call_pkey PRIMARY KEY (pattern_id, position),
   CONSTRAINT pattern_call_sequence_key UNIQUE (pattern_id, sequence),
-  CONSTRAINT pattern_call_position_check CHECK (position >= 0),
-  CONSTRAINT pattern_call_times_check CHECK (departure_s >= arrival_s)
+  CONSTRAINT pattern_call_position_check CHECK (position BETWEEN 0 AND 199),
+  CONSTRAINT pattern_call_times_check CHECK (
+    departure_s >= arrival_s AND (position > 0 OR departure_s = 0))
 );
 CREATE INDEX pattern_call_stop ON pattern_call (stop_id, pattern_id, position);
 
@@ -122,6 +141,9 @@ CREATE TABLE trip (
   service_date date NOT NULL,
   starts_at timestamptz NOT NULL,
   version integer NOT NULL DEFAULT 1,
-  CONSTRAINT trip_feed_code_service_date_key UNIQUE (feed, code, service_date)
+  CONSTRAINT trip_feed_code_service_date_key UNIQUE (feed, code, service_date),
+  CONSTRAINT trip_feed_check CHECK (length(feed) BETWEEN 1 AND 100),
+  CONSTRAINT trip_code_check CHECK (length(code) BETWEEN 1 AND 300),
+  CONSTRAINT trip_version_check CHECK (version >= 1)
 );
 CREATE INDEX trip_pattern_starts ON trip (pattern_id, starts_at, trip_id);

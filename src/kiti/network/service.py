@@ -1,0 +1,266 @@
+"""Writing the network. Each thing is found again by its natural key, so all of it can run again.
+
+Functions work in their caller's transaction. What is written follows the source: a second call with
+another name or place changes the row; a pattern, a layout and a trip that are there stay as they
+are.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
+from uuid import UUID
+
+from kiti.network import places, store, store_trips
+from kiti.network.catalogue import Catalogue, Reads
+from kiti.network.layout import parse_layout
+from kiti.network.model import NewCall, NewPattern, NewStop, NewTrip, check_calls
+from kiti.network.model_places import PlaceNames
+from kiti.network.store_trips import PatternKey
+from kiti.network.times import zone_of
+from kiti.platform.db import Conn
+from kiti.platform.ids import new_id
+
+__all__ = [
+    "Catalogue",
+    "Reads",
+    "insert_trips",
+    "put_city",
+    "put_layout",
+    "put_operator",
+    "put_pattern",
+    "put_patterns",
+    "put_route",
+    "put_stop",
+    "put_stops",
+    "put_vehicle",
+]
+
+Thing = TypeVar("Thing")
+
+# Rows in one statement: each ends well within the statement's 10 seconds.
+BATCH: Final = 5_000
+
+
+async def put_operator(
+    conn: Conn,
+    *,
+    code: str,
+    name: str,
+    timezone: str,
+    phone: str | None = None,
+    sales_close_minutes: int = 10,
+) -> UUID:
+    """Write the operator known by `code`; its id. Sales close so many minutes before departure.
+
+    Raises:
+        ZoneUnknown: there is no such time zone.
+    """
+    zone_of(timezone)
+    await store.upsert_operator(
+        conn,
+        operator_id=new_id(),
+        code=code,
+        name=name,
+        timezone=timezone,
+        phone=phone,
+        sales_close_minutes=sales_close_minutes,
+    )
+    return _there(await store.find_operator_id(conn, code=code))
+
+
+async def put_city(
+    conn: Conn,
+    *,
+    name: str,
+    country: str,
+    timezone: str,
+    latitude: float | None = None,
+    longitude: float | None = None,
+    aliases: Sequence[str] = (),
+) -> UUID:
+    """Write the city of this name in `country` (ISO 3166, two letters); its id.
+
+    `aliases` are other names that people type; they take the place of those it had.
+
+    Raises:
+        ZoneUnknown: there is no such time zone.
+    """
+    zone_of(timezone)
+    await store.upsert_city(
+        conn,
+        city_id=new_id(),
+        name=name,
+        country=country,
+        timezone=timezone,
+        latitude=latitude,
+        longitude=longitude,
+    )
+    city_id = _there(await store.find_city_id(conn, country=country, name=name))
+    await places.put_names(conn, [PlaceNames(city_id, "CITY", (name, *aliases))])
+    return city_id
+
+
+async def put_stop(conn: Conn, stop: NewStop) -> UUID:
+    """Write one stop; its id.
+
+    Raises:
+        ZoneUnknown: there is no such time zone.
+    """
+    written = await put_stops(conn, [stop])
+    return written[stop.feed, stop.code]
+
+
+async def put_stops(conn: Conn, stops: Iterable[NewStop]) -> dict[tuple[str, str], UUID]:
+    """Write stops, with the names people may type for them; their ids by feed and code.
+
+    Of two with one feed and code the last counts.
+
+    Raises:
+        ZoneUnknown: there is no such time zone.
+    """
+    last = {(stop.feed, stop.code): stop for stop in stops}
+    # In the order of their key, so that two imports at once wait for each other and never lock up.
+    wanted = [last[key] for key in sorted(last)]
+    for timezone in {stop.timezone for stop in wanted}:
+        zone_of(timezone)
+    ids: dict[tuple[str, str], UUID] = {}
+    for batch in _batches(wanted):
+        await store.upsert_stops(conn, stop_ids=[new_id() for _ in batch], stops=batch)
+        for feed in {stop.feed for stop in batch}:
+            codes = [stop.code for stop in batch if stop.feed == feed]
+            for found in await store.list_stop_ids(conn, feed=feed, codes=codes):
+                ids[feed, found.code] = found.stop_id
+        names = [
+            PlaceNames(ids[stop.feed, stop.code], "STOP", (stop.name, *stop.aliases))
+            for stop in batch
+        ]
+        await places.put_names(conn, names)
+    return ids
+
+
+async def put_layout(conn: Conn, text: str) -> UUID:
+    """Write a layout; the id of the one with this text. Line ends and trailing spaces don't count.
+
+    Raises:
+        LayoutError: with the line of the first mistake.
+    """
+    layout = parse_layout(text)
+    lines = [line.rstrip() for line in text.removeprefix("\ufeff").split("\n")]
+    kept = "\n".join(lines).strip("\n") + "\n"
+    sha256 = hashlib.sha256(kept.encode()).hexdigest()
+    await store.insert_layout(
+        conn,
+        layout_id=new_id(),
+        name=layout.name,
+        sha256=sha256,
+        text=kept,
+        seats=len(layout.seats),
+    )
+    return _there(await store.find_layout_id(conn, sha256=sha256))
+
+
+async def put_vehicle(conn: Conn, *, operator_id: UUID, plate: str, layout_id: UUID) -> UUID:
+    """Write the operator's vehicle with this plate; its id."""
+    await store.upsert_vehicle(
+        conn, vehicle_id=new_id(), operator_id=operator_id, plate=plate, layout_id=layout_id
+    )
+    return _there(await store.find_vehicle_id(conn, operator_id=operator_id, plate=plate))
+
+
+async def put_route(
+    conn: Conn, *, operator_id: UUID, feed: str, code: str, name: str, mode: str
+) -> UUID:
+    """Write the feed's route of this code; its id. `mode` is BUS, FERRY, RAIL or OTHER."""
+    await store.upsert_route(
+        conn,
+        route_id=new_id(),
+        operator_id=operator_id,
+        feed=feed,
+        code=code,
+        name=name,
+        mode=mode,
+    )
+    return _there(await store.find_route_id(conn, feed=feed, code=code))
+
+
+async def put_pattern(conn: Conn, route_id: UUID, calls: Sequence[NewCall]) -> UUID:
+    """Write one pattern; the id of the one with these calls.
+
+    Raises:
+        PatternInvalid: no trip can make these calls.
+    """
+    [pattern_id] = await put_patterns(conn, [NewPattern(route_id, tuple(calls))])
+    return pattern_id
+
+
+async def put_patterns(conn: Conn, patterns: Sequence[NewPattern]) -> list[UUID]:
+    """Write patterns; their ids, in the same order. The same calls of a route are one pattern.
+
+    Raises:
+        PatternInvalid: no trip can make the calls of one of them.
+    """
+    for pattern in patterns:
+        check_calls(pattern.calls)
+    keys = [(pattern.route_id, _digest(pattern.calls)) for pattern in patterns]
+    ids: dict[tuple[UUID, str], UUID] = {}
+    wanted = dict(zip(keys, patterns, strict=True))
+    for batch in _batches(sorted(wanted)):
+        fresh = {new_id(): key for key in batch}
+        written = await store_trips.insert_patterns(
+            conn, patterns=[PatternKey(row_id, *key) for row_id, key in fresh.items()]
+        )
+        await _insert_calls(conn, [(row.row_id, wanted[fresh[row.row_id]]) for row in written])
+        found = await store_trips.list_patterns(
+            conn, route_ids=[key[0] for key in batch], digests=[key[1] for key in batch]
+        )
+        ids |= {(row.route_id, row.digest): row.pattern_id for row in found}
+    return [ids[key] for key in keys]
+
+
+async def _insert_calls(conn: Conn, patterns: Sequence[tuple[UUID, NewPattern]]) -> None:
+    calls = [
+        (pattern_id, position, call)
+        for pattern_id, pattern in patterns
+        for position, call in enumerate(pattern.calls)
+    ]
+    for batch in _batches(calls):
+        await store_trips.insert_calls(
+            conn,
+            pattern_ids=[pattern_id for pattern_id, _, _ in batch],
+            positions=[position for _, position, _ in batch],
+            calls=[call for _, _, call in batch],
+        )
+
+
+async def insert_trips(conn: Conn, trips: Iterable[NewTrip]) -> list[NewTrip]:
+    """Write trips; those that are new. One with the same feed, code and date stays as it is.
+
+    What sells their seats (`booking.open_sales`) must be written in the same transaction.
+    """
+    # In the order of their key, so that two imports at once wait for each other and never lock up.
+    wanted = sorted(trips, key=lambda trip: (trip.feed, trip.code, trip.service_date))
+    new: list[NewTrip] = []
+    for batch in _batches(wanted):
+        written = {row.row_id for row in await store_trips.insert_trips(conn, trips=batch)}
+        new += [trip for trip in batch if trip.trip_id in written]
+    return new
+
+
+def _digest(calls: tuple[NewCall, ...]) -> str:
+    """What makes a pattern the same: stops, sequences, times and what passengers may do."""
+    lines = (
+        f"{call.sequence} {call.stop_id} {call.arrival_s} {call.departure_s}"
+        f" {call.pickup:d}{call.drop_off:d}\n"
+        for call in calls
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _batches(things: Sequence[Thing]) -> Iterable[Sequence[Thing]]:
+    return (things[at : at + BATCH] for at in range(0, len(things), BATCH))
+
+
+def _there(row_id: UUID | None) -> UUID:
+    """The id just written, which nobody may have deleted: nothing deletes these rows."""
+    assert row_id is not None, "a row just written is missing"  # noqa: S101
+    return row_id
