@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfo
+
+from kiti.network.times import zone_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,11 @@ def local_day(on: date, timezone: str) -> Day:
 
 def local_date(instant: datetime, timezone: str) -> date:
     """The date on a clock in that zone."""
-    return instant.astimezone(ZoneInfo(timezone)).date()
+    return instant.astimezone(zone_of(timezone)).date()
 
 
 def _midnights(on: date, timezone: str) -> tuple[datetime, datetime]:
     """Midnight at the start of a date, read with the clock before and after a change."""
-    zone = ZoneInfo(timezone)
+    zone = zone_of(timezone)
     early = datetime(on.year, on.month, on.day, tzinfo=zone)
     return early.astimezone(UTC), early.replace(fold=1).astimezone(UTC)

@@ -1,0 +1,374 @@
+"""Candidate trips against the definition: every trip's own segment, one trip after the other."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kiti.network.model import NewCall, NewStop, NewTrip, SegmentBackwards, StopNotOnTrip, TripSheet
+from kiti.network.model_search import Candidate, local_date, local_day
+from kiti.network.search import find_search_places, list_candidates, list_dates_served
+from kiti.network.service import (
+    Catalogue,
+    insert_trips,
+    put_city,
+    put_layout,
+    put_operator,
+    put_pattern,
+    put_route,
+    put_stop,
+)
+from kiti.platform.db import Conn, Database, fetch_value
+from kiti.platform.ids import new_id
+
+ZONES = ["Africa/Lagos", "Africa/Accra", "Africa/Nairobi", "Africa/Cairo", "Europe/Berlin"]
+FIRST_DAY = date(2096, 4, 25)  # clocks change in Cairo at midnight of the 27th
+TABLE = new_id()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A small network as hypothesis draws it; stops by number, times in minutes."""
+
+    zones: tuple[int, ...]
+    city_of: tuple[int | None, ...]
+    patterns: tuple[tuple[tuple[int, int, int, bool, bool], ...], ...]
+    trips: tuple[tuple[int, int], ...]
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    n_stops = draw(st.integers(2, 5))
+    stop = st.integers(0, n_stops - 1)
+    call = st.tuples(stop, st.integers(0, 300), st.integers(0, 30), st.booleans(), st.booleans())
+    patterns = draw(st.lists(st.lists(call, min_size=2, max_size=7), min_size=1, max_size=4))
+    start = st.tuples(st.integers(0, len(patterns) - 1), st.integers(0, 4 * 48))
+    return Plan(
+        zones=tuple(draw(st.integers(0, len(ZONES) - 1)) for _ in range(n_stops)),
+        city_of=tuple(draw(st.none() | st.integers(0, 1)) for _ in range(n_stops)),
+        patterns=tuple(tuple(calls) for calls in patterns),
+        trips=tuple(draw(st.lists(start, min_size=1, max_size=15))),
+    )
+
+
+@dataclass(frozen=True)
+class Built:
+    stops: list[UUID]
+    cities: list[UUID]
+    sheets: list[TripSheet]
+
+
+async def build(conn: Conn, plan: Plan) -> Built:
+    operator = await put_operator(conn, code="t", name="Test", timezone="UTC")
+    layout = await put_layout(conn, "1A 1B\n")
+    route = await put_route(conn, operator_id=operator, feed="t", code="1", name="T", mode="BUS")
+    cities = [
+        await put_city(conn, name=f"City {n}", country="NG", timezone="UTC") for n in range(2)
+    ]
+    stops = [
+        await put_stop(
+            conn,
+            NewStop(
+                "t",
+                str(n),
+                f"Stop {n}",
+                ZONES[zone],
+                city_id=None if plan.city_of[n] is None else cities[plan.city_of[n] or 0],
+            ),
+        )
+        for n, zone in enumerate(plan.zones)
+    ]
+    patterns = [await put_pattern(conn, route, calls_of(calls, stops)) for calls in plan.patterns]
+    begin = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
+    trips = [
+        NewTrip(
+            operator_id=operator,
+            pattern_id=patterns[pattern],
+            layout_id=layout,
+            fare_table_id=TABLE,
+            feed="t",
+            code=str(number),
+            service_date=FIRST_DAY,
+            starts_at=begin + timedelta(minutes=30 * half_hours),
+        )
+        for number, (pattern, half_hours) in enumerate(plan.trips)
+    ]
+    await insert_trips(conn, trips)
+    sheets = await Catalogue().sheets(conn, [trip.trip_id for trip in trips])
+    return Built(stops, cities, list(sheets.values()))
+
+
+def calls_of(
+    drawn: tuple[tuple[int, int, int, bool, bool], ...], stops: list[UUID]
+) -> tuple[NewCall, ...]:
+    calls: list[NewCall] = []
+    at = 0
+    for sequence, (stop, ride, stay, pickup, drop_off) in enumerate(drawn):
+        arrival = at + ride * 60 if calls else 0
+        at = arrival + stay * 60 if calls else 0
+        calls.append(NewCall(sequence, stops[stop], arrival, at, pickup, drop_off))
+    return tuple(calls)
+
+
+def expected(
+    sheets: list[TripSheet], origins: list[UUID], ends: list[UUID], on: date, *, is_round: bool
+) -> set[Candidate]:
+    """What the definition gives: each pair of stops on each trip, by the trip's own segment."""
+    found: set[Candidate] = set()
+    for sheet in sheets:
+        for origin in origins:
+            for end in ends:
+                if origin == end and not is_round:
+                    continue
+                try:
+                    segment = sheet.segment(origin, end)
+                except (StopNotOnTrip, SegmentBackwards):
+                    continue
+                board, leave = sheet.calls[segment.first], sheet.calls[segment.last]
+                if board.local_departure.date() == on:
+                    found.add(
+                        Candidate(
+                            sheet.trip_id,
+                            sheet.operator_id,
+                            sheet.layout_id,
+                            sheet.fare_table_id,
+                            origin,
+                            end,
+                            segment.first,
+                            segment.last,
+                            board.departs_at,
+                            leave.arrives_at,
+                        )
+                    )
+    return found
+
+
+async def found(conn: Conn, origin_id: UUID, end_id: UUID, on: date) -> list[Candidate]:
+    places = await find_search_places(conn, [origin_id, end_id])
+    rows, is_cut = await list_candidates(
+        conn,
+        origin=places[origin_id],
+        destination=places[end_id],
+        on=on,
+        since=None,
+        limit=1000,
+    )
+    assert not is_cut
+    return rows
+
+
+@asynccontextmanager
+async def undone(db: Database) -> AsyncGenerator[Conn]:
+    """A transaction without a trace, for one example of many."""
+    async with db.connection() as conn:
+        transaction = conn.transaction()
+        await transaction.start()
+        yield conn
+        await transaction.rollback()
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(plan=plans(), data=st.data())
+async def test_candidates_are_what_each_trip_says(db: Database, plan: Plan, data: st.DataObject):
+    async with undone(db) as conn:
+        built = await build(conn, plan)
+        members = {
+            city: [s for n, s in enumerate(built.stops) if plan.city_of[n] == number]
+            for number, city in enumerate(built.cities)
+        } | {stop: [stop] for stop in built.stops}
+        on = FIRST_DAY + timedelta(days=data.draw(st.integers(-1, 5)))
+        for origin_id, origins in members.items():
+            for end_id, ends in members.items():
+                is_round = origin_id == end_id and origin_id in built.stops
+                rows = await found(conn, origin_id, end_id, on)
+                assert set(rows) == expected(built.sheets, origins, ends, on, is_round=is_round)
+                assert len(set(rows)) == len(rows)
+                keys = [(row.departs_at, row.trip_id) for row in rows]
+                assert keys == sorted(keys)
+
+
+@given(
+    on=st.dates(date(2000, 1, 1), date(2199, 12, 31)),
+    zone=st.sampled_from([*ZONES, "America/St_Johns", "Pacific/Apia", "America/Havana"]),
+    seconds=st.integers(-100_000, 200_000),
+)
+def test_every_instant_of_a_local_date_lies_within_its_day(on: date, zone: str, seconds: int):
+    day = local_day(on, zone)
+    instant = datetime(on.year, on.month, on.day, tzinfo=UTC) + timedelta(seconds=seconds)
+
+    if local_date(instant, zone) == on:
+        assert day.begins_at <= instant < day.ends_at
+
+
+async def one_trip(conn: Conn, *, starts_at: datetime) -> Built:
+    plan = Plan(
+        zones=(0, 0, 0),
+        city_of=(0, 0, 1),
+        patterns=(((0, 0, 0, True, True), (1, 60, 5, True, True), (2, 60, 0, True, True)),),
+        trips=(),
+    )
+    built = await build(conn, plan)
+    trip = NewTrip(
+        operator_id=await put_operator(conn, code="t", name="Test", timezone="UTC"),
+        pattern_id=await fetch_value(conn, "SELECT pattern_id FROM pattern"),
+        layout_id=await put_layout(conn, "1A 1B\n"),
+        fare_table_id=TABLE,
+        feed="t",
+        code="one",
+        service_date=starts_at.date(),
+        starts_at=starts_at,
+    )
+    await insert_trips(conn, [trip])
+    return Built(built.stops, built.cities, [await Catalogue().sheet(conn, trip.trip_id)])
+
+
+async def test_a_coach_that_has_left_a_stop_is_found_at_the_next_one_only(db: Database):
+    async with db.transaction() as conn:
+        now: datetime = await fetch_value(conn, "SELECT now()")
+        built = await one_trip(conn, starts_at=now - timedelta(minutes=30))
+        first, second, last = built.stops
+        dates = {local_date(now + timedelta(minutes=m), "Africa/Lagos") for m in (-30, 40)}
+
+        gone = [row for on in dates for row in await found(conn, first, last, on)]
+        there = [row for on in dates for row in await found(conn, second, last, on)]
+
+    assert gone == []
+    assert len(there) == 1
+
+
+async def test_since_leaves_out_earlier_departures_only(db: Database):
+    async with db.transaction() as conn:
+        at = datetime(2096, 5, 1, 8, tzinfo=UTC)
+        built = await one_trip(conn, starts_at=at)
+        places = await find_search_places(conn, [built.stops[0], built.stops[2]])
+
+        async def search(since: datetime) -> int:
+            rows, _ = await list_candidates(
+                conn,
+                origin=places[built.stops[0]],
+                destination=places[built.stops[2]],
+                on=at.date(),
+                since=since,
+                limit=10,
+            )
+            return len(rows)
+
+        assert await search(at) == 1
+        assert await search(at + timedelta(seconds=1)) == 0
+
+
+async def test_more_rows_than_the_limit_are_told(db: Database):
+    async with db.transaction() as conn:
+        built = await one_trip(conn, starts_at=datetime(2096, 5, 1, 8, tzinfo=UTC))
+        places = await find_search_places(conn, built.cities)
+
+        async def search(limit: int) -> tuple[int, bool]:
+            rows, is_cut = await list_candidates(
+                conn,
+                origin=places[built.cities[0]],
+                destination=places[built.cities[1]],
+                on=date(2096, 5, 1),
+                since=None,
+                limit=limit,
+            )
+            return len(rows), is_cut
+
+        assert await search(2) == (2, False)
+        assert await search(1) == (1, True)
+
+
+async def test_dates_served_are_the_local_ones(db: Database):
+    async with db.transaction() as conn:
+        built = await one_trip(conn, starts_at=datetime(2096, 5, 1, 23, 30, tzinfo=UTC))
+        places = await find_search_places(conn, [built.stops[0], built.stops[2]])
+
+        served = await list_dates_served(
+            conn,
+            origin=places[built.stops[0]],
+            destination=places[built.stops[2]],
+            dates=[date(2096, 4, 30) + timedelta(days=n) for n in range(5)],
+        )
+
+    assert served == {date(2096, 5, 2)}
+
+
+async def test_a_city_without_stops_is_known_and_an_unknown_id_is_not(db: Database):
+    async with db.transaction() as conn:
+        city = await put_city(conn, name="Nowhere", country="NG", timezone="UTC")
+
+        places = await find_search_places(conn, [city, new_id()])
+
+    assert list(places) == [city]
+    assert places[city].stops == ()
+
+
+async def test_cost_is_by_the_days_trips_not_by_those_on_file(live_db: Database):
+    async with live_db.transaction() as conn:
+        built = await one_trip(conn, starts_at=datetime(2096, 5, 1, 8, tzinfo=UTC))
+        await conn.execute(
+            """
+            WITH line AS (
+              INSERT INTO pattern (pattern_id, route_id, digest)
+              SELECT gen_random_uuid(), route_id, 'copy ' || n
+              FROM pattern, generate_series(1, 40) AS n
+              RETURNING pattern_id, digest
+            ), call AS (
+              INSERT INTO pattern_call (pattern_id, position, sequence, stop_id, arrival_s,
+                departure_s, pickup, drop_off)
+              SELECT line.pattern_id, c.position, c.sequence,
+                CASE WHEN line.digest < 'copy 2' THEN c.stop_id ELSE $1 END,
+                c.arrival_s, c.departure_s, true, true
+              FROM line, pattern_call c
+            )
+            INSERT INTO trip (trip_id, operator_id, pattern_id, layout_id, fare_table_id, feed,
+              code, service_date, starts_at)
+            SELECT gen_random_uuid(), t.operator_id, line.pattern_id, t.layout_id, t.fare_table_id,
+              't', line.digest, (t.starts_at + make_interval(days => n))::date,
+              t.starts_at + make_interval(days => n)
+            FROM trip t, line, generate_series(-400, 399) AS n
+            """,
+            built.stops[1],
+        )
+        lines = await fetch_value(
+            conn, "SELECT count(*) FROM pattern_call WHERE stop_id = $1", built.stops[0]
+        )
+    async with live_db.connection() as conn:
+        await conn.execute("ANALYZE")
+    async with live_db.transaction() as conn:
+        places = await find_search_places(conn, built.cities)
+        origin, destination = places[built.cities[0]], places[built.cities[1]]
+        on = date(2096, 5, 1)
+        dates = [on + timedelta(days=n) for n in range(-14, 15)]
+
+        scans, reads = await reads_of_trip(conn)
+        rows, _ = await list_candidates(
+            conn, origin=origin, destination=destination, on=on, since=None, limit=5000
+        )
+        scans_after, reads_after = await reads_of_trip(conn)
+        served = await list_dates_served(conn, origin=origin, destination=destination, dates=dates)
+        scans_at_end, reads_at_end = await reads_of_trip(conn)
+
+    assert lines > 10
+    assert len({row.trip_id for row in rows}) == lines
+    assert served == set(dates)
+    assert scans == scans_after == scans_at_end
+    # Two stops of the city are boarded at, so each trip of the day is read twice.
+    assert reads_after - reads == 2 * lines
+    assert reads_at_end - reads_after <= 2 * lines * len(dates)
+
+
+async def reads_of_trip(conn: Conn) -> tuple[int, int]:
+    """Sequential scans of table trip, and rows fetched by an index, in this transaction."""
+    row = await conn.fetchrow(
+        "SELECT seq_scan, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'trip'"
+    )
+    assert row is not None
+    return row["seq_scan"], row["idx_tup_fetch"]
