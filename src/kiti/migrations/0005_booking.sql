@@ -199,7 +199,10 @@ BEGIN
     j := i;
     WHILE j < n AND p_trip[j + 1] = v_trip LOOP j := j + 1; END LOOP;
 
-    SELECT inv.taken INTO v_taken FROM trip_inventory AS inv WHERE inv.trip_id = v_trip;
+    SELECT inv.status, inv.sales_close_at, inv.sheet_version, inv.taken,
+           inv.n_seats - bit_count(substring(inv.blocked FROM 1 FOR inv.n_seats))
+    INTO v_status, v_close, v_sheet, v_taken, v_seats_sellable
+    FROM trip_inventory AS inv WHERE inv.trip_id = v_trip;
     v_now := clock_timestamp();
     IF v_taken IS NULL THEN
       FOR k IN i..j LOOP a_outcome[k] := 'no_trip'; a_now[k] := v_now; END LOOP;
@@ -221,11 +224,11 @@ BEGIN
       SELECT count(*) INTO v_due FROM booking AS b
       WHERE b.trip_id = v_trip AND b.status = 'held' AND b.expires_at <= v_now;
       IF v_due > 0 THEN PERFORM expire_trip_1(v_trip, v_now); END IF;
+      SELECT inv.status, inv.sales_close_at, inv.sheet_version, inv.taken
+      INTO v_status, v_close, v_sheet, v_taken
+      FROM trip_inventory AS inv WHERE inv.trip_id = v_trip;
     END IF;
-    SELECT inv.status, inv.sales_close_at, inv.sheet_version, inv.taken,
-           inv.n_seats - bit_count(substring(inv.blocked FROM 1 FOR inv.n_seats))
-    INTO v_status, v_close, v_sheet, v_taken, v_seats_sellable
-    FROM trip_inventory AS inv WHERE inv.trip_id = v_trip;
+    -- Without the lock only a refusal may follow: v_taken is what was read before, never read again.
     v_taken_before := v_taken;
 
     FOR k IN i..j LOOP
