@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-PASSENGER_TYPES: Final = ("ADULT", "CHILD", "INFANT", "STUDENT", "SENIOR")
+from kiti.fares.model import PassengerType
+
 WINDOW_DAYS: Final = 60
 WINDOW_DAYS_MAX: Final = 732
 FEED_NAME_MAX: Final = 100
-FARE_MINOR_MAX: Final = 10**12
 
 # What is going on, how much of it is done, and how much there is in all (0: not known yet).
 Progress = Callable[[str, int, int], None]
@@ -109,8 +109,8 @@ def parse_fare_use(text: str) -> tuple[str, FareUse]:
     found = _MAPPING.fullmatch(f"{fare_id}{equals}{use.upper()}")
     if found is None:
         raise BadFares(f"--fare {text}: write it as FARE_ID=CLASS/TYPE, as in night=VIP/ADULT")
-    if found["kind"] not in PASSENGER_TYPES:
-        raise BadFares(f"--fare {text}: the type must be one of {', '.join(PASSENGER_TYPES)}")
+    if found["kind"] not in set(PassengerType):
+        raise BadFares(f"--fare {text}: the type must be one of {', '.join(PassengerType)}")
     return found["fare"], FareUse(found["seat_class"], found["kind"])
 
 

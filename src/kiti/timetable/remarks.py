@@ -35,9 +35,9 @@ class Code(Enum):
     TRIP_TOO_SHORT = Words(Level.LEFT_OUT, "timetable trip", "with fewer than two usable stops")
     TRIP_TOO_LONG = Words(Level.LEFT_OUT, "timetable trip", "with more stops than Kiti takes")
     BAD_STOP_TIME = Words(Level.LEFT_OUT, "timetable trip", "with a stop time that cannot be read")
-    SEQUENCE_TWICE = Words(Level.LEFT_OUT, "timetable trip", "that uses one stop_sequence twice")
+    SEQUENCE_TWICE = Words(Level.LEFT_OUT, "timetable trip", "with one stop_sequence used twice")
     TIMES_BACKWARDS = Words(
-        Level.LEFT_OUT, "timetable trip", "that arrives before it left the stop before"
+        Level.LEFT_OUT, "timetable trip", "with an arrival before the departure ahead of it"
     )
     TIMES_MISSING = Words(
         Level.LEFT_OUT, "timetable trip", "without a time at its first or last stop"
@@ -50,7 +50,7 @@ class Code(Enum):
     FREQUENCY_NOT_EXACT = Words(
         Level.LEFT_OUT,
         "timetable trip",
-        "that runs every so often without fixed departures (exact_times)",
+        "with a headway only, not with fixed departures (exact_times is not 1)",
     )
     AGENCY_ZONE_UNKNOWN = Words(
         Level.LEFT_OUT, "timetable trip", "of an agency without a known time zone"
@@ -103,7 +103,9 @@ class Code(Enum):
         Level.CHANGED, "call", "where one must phone ahead: not sold from or to there"
     )
     SEVERAL_ZONES = Words(
-        Level.CHANGED, "agency", "in another time zone than the first: its trips run by its own"
+        Level.CHANGED,
+        "agency",
+        "in another time zone than the first one: trips run by their own agency's",
     )
     FARE_RIVALS = Words(
         Level.CHANGED,
@@ -113,7 +115,7 @@ class Code(Enum):
     FARE_UNUSED = Words(
         Level.CHANGED,
         "fare",
-        "of the feed that no segment uses, for it is neither mapped nor highest",
+        "of the feed that no segment uses",
     )
     OWN_FARES_WIN = Words(
         Level.CHANGED,
@@ -126,7 +128,10 @@ class Code(Enum):
         Level.NOTED, "segment", "where some seat class has no fare: those seats are not for sale"
     )
     CLASS_NOT_IN_LAYOUT = Words(Level.NOTED, "fare class", "that the layout has no seat of")
-    NOT_IN_WINDOW = Words(Level.NOTED, "timetable trip", "that runs on none of the days asked for")
+    FARE_ROW_UNUSED = Words(
+        Level.NOTED, "row", "of the fares CSV for stops that no trip joins in this direction"
+    )
+    NOT_IN_WINDOW = Words(Level.NOTED, "timetable trip", "without service on the days asked for")
     STOP_UNUSED = Words(Level.NOTED, "stop", "that no trip calls at")
     FILE_UNUSED = Words(Level.NOTED, "file", "of the feed that Kiti does not read")
 
@@ -144,6 +149,6 @@ def counted(count: int, noun: str) -> str:
     """`1 trip`, `1,075 trips`, `2 agencies`, `2 classes`."""
     if count == 1:
         return f"1 {noun}"
-    if noun.endswith("y"):
+    if noun.endswith("y") and noun[-2] not in "aeiou":
         return f"{count:,} {noun[:-1]}ies"
     return f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"

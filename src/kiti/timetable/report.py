@@ -77,9 +77,8 @@ class Report:
         lines = [f"  read     {read}"]
         if self.window is not None:
             lines.append(f"  days     {self._days(self.window)}")
-        planned = counted(self.runs_planned, "trip")
         lines.append(
-            f"  trips    {planned} to sell in these days, of {self.runs_in_calendar:,} that run: "
+            f"  trips    {self.runs_planned:,} to sell in these days, of {self.runs_in_calendar:,}: "
             f"{counted(self.trips_sold, 'timetable trip')} on {counted(self.patterns, 'pattern')}"
         )
         lines += [f"  fares    {line}" for line in self.fares]
@@ -138,6 +137,6 @@ def _lines(code: Code, finding: Finding) -> list[str]:
     cost = f"; {counted(finding.runs, 'trip')} in these days" if finding.runs else ""
     lines = [f"  {code.sentence(finding.count)} [{code.name}{cost}]"]
     if finding.examples:
-        more = ", …" if finding.count > len(finding.examples) else ""
-        lines.append(f"    {', '.join(finding.examples)}{more}")
+        more = "; …" if finding.count > len(finding.examples) else ""
+        lines.append(f"    {'; '.join(finding.examples)}{more}")
     return lines

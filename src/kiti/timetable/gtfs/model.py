@@ -144,6 +144,7 @@ class Trip:
             for at in range(every.start_s, every.end_s, every.headway_s)
         }
 
+    @property
     def runs_a_day(self) -> int:
         """How often it runs on one service date."""
         return len(self.frequency_times()) if self.frequencies else 1
@@ -181,8 +182,12 @@ class FeedFare:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A whole feed, by id; trips in the order of trips.txt, patterns by their number."""
+    """A whole feed, by id; trips in the order of trips.txt, patterns by their number.
 
+    `timezone` is its first agency's: the one that "today" means.
+    """
+
+    timezone: str
     agencies: dict[str, Agency]
     stops: dict[str, Stop]
     routes: dict[str, Route]

@@ -59,6 +59,7 @@ def read_feed(
                 report.note(Code.FILE_UNUSED, name)
     _remark_unused_stops(report, stops, builder.trips)
     return Feed(
+        timezone=default_zone,
         agencies=agencies,
         stops=stops,
         routes=routes,

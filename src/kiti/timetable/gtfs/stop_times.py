@@ -4,14 +4,12 @@ from array import array
 from collections.abc import Mapping
 from typing import Final
 
+from kiti.network.model import CALLS_MAX
 from kiti.timetable.gtfs.model import Stop
 from kiti.timetable.gtfs.rows import Columns
 from kiti.timetable.gtfs.source import Source
 from kiti.timetable.gtfs.values import to_number, to_seconds
 from kiti.timetable.remarks import Code
-
-# The seats of a trip times its legs are one bitmap; no coach or train calls more often.
-CALLS_MAX: Final = 400
 
 _COLUMNS: Final = Columns(
     (

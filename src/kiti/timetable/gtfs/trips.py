@@ -128,9 +128,9 @@ class TripBuilder:
         )
         self.trips.append(trip)
         given = sum(len(range(f.start_s, f.end_s, f.headway_s)) for f in frequencies)
-        if frequencies and given > trip.runs_a_day():
+        if frequencies and given > trip.runs_a_day:
             self._source.report.note(
-                Code.FREQUENCY_TWICE, f"trip {row.trip_id}", count=given - trip.runs_a_day()
+                Code.FREQUENCY_TWICE, f"trip {row.trip_id}", count=given - trip.runs_a_day
             )
 
     def _leave_out(self, row: TripRow, code: Code, frequencies: list[Frequency]) -> None:

@@ -5,8 +5,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from kiti.fares.model import AMOUNT_MINOR_MAX
 from kiti.platform.money import Money, exponent
-from kiti.timetable.model import FARE_MINOR_MAX
 
 ID_LENGTH_MAX: Final = 200
 SEQUENCE_MAX: Final = 2**31 - 1
@@ -73,6 +73,6 @@ def to_money(text: str, currency: str) -> Money | None:
     if _DECIMAL.fullmatch(text) is None:
         return None
     minor = Decimal(text).scaleb(exponent(currency))
-    if minor != minor.to_integral_value() or minor > FARE_MINOR_MAX:
+    if minor != minor.to_integral_value() or minor > AMOUNT_MINOR_MAX:
         return None
     return Money(int(minor), currency)
