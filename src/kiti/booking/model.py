@@ -75,7 +75,7 @@ class AlreadyPaid(Conflict):
 
 
 class BoardingClosed(Conflict):
-    """Passengers cannot be changed any more: boarding has closed."""
+    """Passengers cannot be changed any more: the trip has left."""
 
 
 class TooManyHolds(TooMany):

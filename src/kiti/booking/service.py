@@ -172,6 +172,11 @@ def _booking(row: store.BookingRow) -> Booking:
     )
 
 
+async def lock_trip(conn: Conn, *, trip_id: UUID) -> None:
+    """Take the trip's lock: until the transaction ends nobody else changes its bookings."""
+    await store.lock_trip(conn, trip_id=trip_id)
+
+
 async def extend_hold(
     conn: Conn, *, booking_id: UUID, holder_id: UUID | None, minutes: int
 ) -> Booking:
