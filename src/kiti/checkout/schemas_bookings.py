@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from kiti.booking.schemas import SeatNumber
-from kiti.checkout.payment_view import PaymentOut
+from kiti.checkout.schemas_payments import PaymentOut
 from kiti.platform.http import MoneyOut, Wire
 
 
