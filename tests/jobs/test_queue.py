@@ -123,8 +123,7 @@ async def has_news_been_lost(db: Database, put: str | None) -> bool:
         async with db.connection() as worker:
             taken = await take(worker)
             seen = await worker.fetchval("SELECT value FROM probe.state") if taken else None
-            for job in taken:
-                await store.delete_job(worker, job)
+            await store.delete_jobs(worker, taken)
     async with db.connection() as conn:
         left = await conn.fetchval("SELECT count(*) FROM job")
         await conn.execute("DROP SCHEMA probe CASCADE")
@@ -242,12 +241,12 @@ async def test_a_job_that_lost_its_lease_cannot_be_ended_by_its_old_holder(
         )[0]
         second = (await take(conn))[0]
         assert (second.job_id, second.attempts) == (first.job_id, 2)
-        assert not await store.delete_job(conn, first)
+        assert await store.delete_jobs(conn, [first]) == 0
         assert not await store.put_back_job(conn, first, attempts=1, error="X", delay_s=0)
         assert not await store.bury_job(conn, first, attempts=1, error="X")
         held = [(first.job_id, first.lease_id), (second.job_id, second.lease_id)]
         assert await store.extend_leases(conn, held=held, lease_s=30) == {held[1]}
-        assert await store.delete_job(conn, second)
+        assert await store.delete_jobs(conn, [first, second]) == 1
 
 
 async def test_twin_without_the_lease_the_old_holder_ends_the_new_ones_job(
@@ -257,7 +256,7 @@ async def test_twin_without_the_lease_the_old_holder_ends_the_new_ones_job(
         await service.enqueue(conn, kind="told", payload={})
         job = (await take(conn))[0]
         assert await conn.execute("DELETE FROM job WHERE job_id = $1", job.job_id) == "DELETE 1"
-        assert not await store.delete_job(conn, job)
+        assert await store.delete_jobs(conn, [job]) == 0
 
 
 async def bury(conn: Conn, n: str, dedupe: str | None = None) -> JobId:

@@ -114,15 +114,17 @@ async def extend_leases(
     return {(JobId(row["job_id"]), LeaseId(row["lease_id"])) for row in rows}
 
 
-async def delete_job(conn: Conn, job: TakenJob) -> bool:
-    """Cross off a job that is done; False when the lease is no longer ours."""
-    return bool(
-        await execute(
-            conn,
-            "DELETE FROM job WHERE job_id = $1 AND lease_id = $2",
-            job.job_id,
-            job.lease_id,
-        )
+async def delete_jobs(conn: Conn, jobs: Sequence[TakenJob]) -> int:
+    """Cross off jobs that are done; how many of the leases were still ours."""
+    return await execute(
+        conn,
+        """
+        DELETE FROM job
+        USING unnest($1::uuid[], $2::uuid[]) AS done (job_id, lease_id)
+        WHERE job.job_id = done.job_id AND job.lease_id = done.lease_id
+        """,
+        [job.job_id for job in jobs],
+        [job.lease_id for job in jobs],
     )
 
 

@@ -38,7 +38,7 @@ class WorkerLimits:
     `grace_s`: what runs may go on for so long once the worker is told to stop.
     """
 
-    concurrency: int = 10
+    concurrency: int = 32
     attempts_max: int = 8
     lease_s: float = 30.0
     run_s: float = 120.0
@@ -51,8 +51,8 @@ class WorkerLimits:
 class Worker:
     """Runs the jobs of the kinds it has a handler for, until it is told to stop.
 
-    `dsn` is for the connection that listens; everything else goes through `db`, whose pool should
-    hold `concurrency` connections and a few more.
+    `dsn` is for the connection that listens; everything else goes through `db`, whose pool may be
+    smaller than `concurrency`: a handler holds a connection only for its transactions.
     """
 
     def __init__(
@@ -69,6 +69,8 @@ class Worker:
         self._limits = limits or WorkerLimits()
         self._wake = asyncio.Event()
         self._runs: set[asyncio.Task[None]] = set()
+        self._done: list[TakenJob] = []
+        self._crossing_off = asyncio.Lock()
         self._handling: dict[tuple[JobId, LeaseId], asyncio.Task[None]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -141,7 +143,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # whatever it raised, it is a failed attempt
             await self._fail(job, error)
         else:
-            await self._record(job, lambda conn: store.delete_job(conn, job))
+            await self._cross_off(job)
 
     async def _handle(self, job: TakenJob) -> None:
         """Run the handler, known as running for as long as its lease must be kept."""
@@ -181,35 +183,41 @@ class Worker:
     ) -> None:
         try:
             await self._record(
-                job,
                 lambda conn: store.put_back_job(
                     conn, job, attempts=attempts, error=error, delay_s=delay_s
-                ),
+                )
             )
         except asyncpg.UniqueViolationError:
             # News made another job for the same work meanwhile: that one waits in its place.
-            await self._record(job, lambda conn: store.delete_job(conn, job))
+            await self._cross_off(job)
 
     async def _bury(self, job: TakenJob, *, attempts: int, error: str) -> None:
         log.error("job is dead", kind=job.kind, job_id=str(job.job_id), error=error)
-        await self._record(
-            job, lambda conn: store.bury_job(conn, job, attempts=attempts, error=error)
-        )
+        await self._record(lambda conn: store.bury_job(conn, job, attempts=attempts, error=error))
 
-    async def _record(self, job: TakenJob, work: Callable[[Conn], Awaitable[bool]]) -> None:
-        """Write how the job ended; while the database is away, again, as long as a lease lasts."""
+    async def _cross_off(self, job: TakenJob) -> None:
+        """Delete a job that is done, together with those that end while a delete is under way."""
+        self._done.append(job)
+        async with self._crossing_off:
+            batch, self._done = self._done, []
+            if batch:
+                await self._record(lambda conn: store.delete_jobs(conn, batch))
+
+    async def _record(self, work: Callable[[Conn], Awaitable[int]]) -> None:
+        """Write how jobs ended; while the database is away, again, as long as a lease lasts.
+
+        Where a lease has passed to another worker nothing is changed: it is that one's to end.
+        """
         deadline_s = monotonic_s() + self._limits.lease_s
         while True:
             try:
-                is_ours = await self._db.run(work)
+                _ = await self._db.run(work)
             except DatabaseUnavailable:
                 if monotonic_s() >= deadline_s:
-                    log.warning("job's end not recorded", kind=job.kind, job_id=str(job.job_id))
+                    log.warning("the end of a job was not recorded: it will run again")
                     return
                 await asyncio.sleep(min(AWAY_S, self._limits.lease_s / 3))
             else:
-                if not is_ours:
-                    log.warning("job outlived its lease", kind=job.kind, job_id=str(job.job_id))
                 return
 
     async def _keep_leases(self) -> None:
