@@ -1,0 +1,10 @@
+"""The invariants across bookings and payments, on the live database."""
+
+from kiti.checkout import store_audit
+from kiti.platform.audit import Finding
+from kiti.platform.db import Conn
+
+
+async def audit(conn: Conn) -> list[Finding]:
+    """Every booking whose money is not what it should be; none when all is well."""
+    return await store_audit.wrongly_paid_bookings(conn)

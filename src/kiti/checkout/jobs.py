@@ -1,0 +1,58 @@
+"""The jobs of paying: news from gateways and from booking, and the two that return by the clock."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from kiti.booking.service import RELEASED_JOB
+from kiti.checkout.till import Till
+from kiti.checkout.watching import (
+    BookingReleased,
+    close_released,
+    poll_payments,
+    verify_payment,
+)
+from kiti.jobs.model import Handler, NamedJob
+from kiti.jobs.service import handler_for
+from kiti.payments.refunding import retry_refunds, send_refund
+from kiti.payments.service import SEND_REFUND, VERIFY_PAYMENT, SendRefund, VerifyPayment
+from kiti.platform.db import Database
+
+POLL_EVERY: Final = "every 15s"
+RETRY_EVERY: Final = "every 30s"
+
+
+def handlers(till: Till) -> Mapping[str, Handler]:
+    """What each kind of job about money does."""
+
+    async def verify(db: Database, job: VerifyPayment) -> None:
+        await verify_payment(db, till, job)
+
+    async def send(db: Database, job: SendRefund) -> None:
+        await send_refund(db, till.gateways, refund_id=job.refund_id)
+
+    return {
+        VERIFY_PAYMENT: handler_for(VerifyPayment, verify),
+        SEND_REFUND: handler_for(SendRefund, send),
+        RELEASED_JOB: handler_for(BookingReleased, close_released),
+    }
+
+
+def named_jobs(till: Till) -> list[NamedJob]:
+    """`poll-payments` and `retry-refunds`; by hand they ask about all that is unfinished."""
+
+    async def poll(db: Database) -> int:
+        return await poll_payments(db, till, is_by_hand=False)
+
+    async def poll_by_hand(db: Database) -> int:
+        return await poll_payments(db, till, is_by_hand=True)
+
+    async def retry(db: Database) -> int:
+        return await retry_refunds(db, till.gateways, is_by_hand=False)
+
+    async def retry_by_hand(db: Database) -> int:
+        return await retry_refunds(db, till.gateways, is_by_hand=True)
+
+    return [
+        NamedJob("poll-payments", POLL_EVERY, poll, run_by_hand=poll_by_hand),
+        NamedJob("retry-refunds", RETRY_EVERY, retry, run_by_hand=retry_by_hand),
+    ]

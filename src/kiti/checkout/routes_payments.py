@@ -1,0 +1,76 @@
+"""Paying over HTTP: /api/payments/initiate (also /api/payments) and /api/payments/status."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kiti.checkout.paying import Asked, Wish, initiate
+from kiti.checkout.schemas_payments import InitiateIn, InitiateOut, PaymentOut, payment_out
+from kiti.checkout.till import Till
+from kiti.checkout.watching import read_status
+from kiti.identity.caller import Callers
+from kiti.platform.db import Database
+from kiti.platform.http import Body, answer, parse, read_json, refuses, takes
+from kiti.platform.idempotency import claim_for, read_key
+
+ROUTE = "initiate"
+PATH = "/api/payments/initiate"
+
+
+def router(db: Database, callers: Callers, till: Till) -> APIRouter:
+    """The calls that pay."""
+    routes = APIRouter(prefix="/api/payments", tags=["payments"])
+
+    async def pay(request: Request) -> Response:
+        body = await read_json(request)
+        caller = await callers.require(request)
+        key = read_key(request.headers, body, required=True)
+        assert key is not None, "a required key was read"  # noqa: S101 (for the type checker)
+        scope = f"{caller.kind}:{caller.id}"
+        claim = claim_for(scope, route=ROUTE, path=PATH, key=key, body=body)
+        asked = Asked(caller.id, claim, body.text("bookingId"), lambda: _wish(body))
+        return (await initiate(db, till, asked)).response()
+
+    for path, is_listed in (("/initiate", True), ("", False)):
+        routes.add_api_route(
+            path,
+            pay,
+            methods=["POST"],
+            status_code=201,
+            summary="Begin to pay a booking",
+            description="The second call with the same wish is answered with the open attempt.",
+            response_model=InitiateOut,
+            openapi_extra=takes(InitiateIn),
+            responses={
+                200: {"model": InitiateOut, "description": "The attempt that was open already"},
+                **refuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
+            },
+            include_in_schema=is_listed,
+        )
+
+    @routes.get("/status", response_model=PaymentOut, responses=refuses(401, 404, 422, 503))
+    async def status(
+        request: Request,
+        transactionId: Annotated[str, Query(min_length=1, max_length=200)],  # noqa: N803  # on the wire
+    ) -> Response:
+        """What became of a payment; while it is pending its gateway is asked, once in 5 s."""
+        caller = await callers.require(request)
+        history = await read_status(db, till, reference=transactionId, holder_id=caller.id)
+        out = answer(payment_out(history))
+        out.headers["Cache-Control"] = "no-store"
+        return out
+
+    return routes
+
+
+def _wish(body: Body) -> Wish:
+    fields = parse(InitiateIn, body)
+    return Wish(
+        booking_id=fields.booking_id,
+        amount_minor=fields.amount,
+        currency=fields.currency,
+        method=fields.payment_method,
+        gateway=fields.gateway,
+    )

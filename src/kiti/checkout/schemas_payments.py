@@ -1,0 +1,99 @@
+"""Wire types of payments: CONTRACT section 5, rows /payments/initiate and /payments/status."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from kiti.payments.model import PaymentMethod, RefundWireStatus, WireStatus
+from kiti.payments.service import History
+from kiti.platform.http import MoneyOut, Wire
+from kiti.platform.money import total
+
+_NOT_STRICT = Field(strict=False)  # JSON has no UUIDs and no enums: they come as text
+
+
+class InitiateIn(Wire):
+    """A booking to be paid. `amount` is its total, in minor units."""
+
+    booking_id: Annotated[UUID, _NOT_STRICT]
+    amount: Annotated[int, Field(ge=0, le=10**15)]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    payment_method: Annotated[PaymentMethod, _NOT_STRICT]
+    gateway: Literal["flutterwave", "stripe"] | None = None
+    idempotency_key: str | None = None
+
+
+class InitiateOut(Wire):
+    """An attempt to pay. `redirectUrl` is where to pay; null while it is not known."""
+
+    payment_id: UUID
+    transaction_id: str
+    status: WireStatus
+    gateway: str
+    redirect_url: str | None
+    amount: int
+    currency: str
+    expires_at: AwareDatetime
+
+
+class RefundOut(Wire):
+    """Money on its way back."""
+
+    refund_id: UUID
+    amount: int
+    currency: str
+    status: RefundWireStatus
+    reason: str
+    created_at: AwareDatetime
+
+
+class PaymentOut(Wire):
+    """A payment and what came of it. `received` is there once money came."""
+
+    payment_id: UUID
+    transaction_id: str
+    booking_id: UUID
+    status: WireStatus
+    redirect_url: str | None = None
+    received: MoneyOut | None = None
+    refunds: list[RefundOut]
+    amount: int
+    currency: str
+
+
+def payment_out(history: History) -> PaymentOut:
+    """A payment on the wire; its link only while it can be paid there."""
+    payment = history.payment
+    out = PaymentOut(
+        payment_id=payment.payment_id,
+        transaction_id=payment.reference,
+        booking_id=payment.booking_id,
+        status=payment.wire_status,
+        refunds=[
+            RefundOut(
+                refund_id=refund.refund_id,
+                amount=refund.amount_minor,
+                currency=refund.currency,
+                status=refund.wire_status,
+                reason=refund.reason,
+                created_at=refund.created_at,
+            )
+            for refund in history.refunds
+        ],
+        amount=payment.amount_minor,
+        currency=payment.currency,
+    )
+    more: dict[str, object] = {}
+    if payment.is_payable:
+        more["redirect_url"] = payment.redirect_url
+    if history.receipts:
+        more["received"] = _received(history)
+    return out.model_copy(update=more)
+
+
+def _received(history: History) -> MoneyOut:
+    """All that came in the currency of the first receipt; another currency shows as its refund."""
+    currency = history.receipts[0].currency
+    came = [each.money for each in history.receipts if each.currency == currency]
+    return MoneyOut(amount=total(came, currency=currency).amount_minor, currency=currency)

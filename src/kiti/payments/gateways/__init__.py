@@ -1,0 +1,1 @@
+"""Gateways: the port (`port.py`), one module family a gateway, and which of them are on."""

@@ -1,0 +1,29 @@
+"""Which gateways are on here, and which of them fits a payment."""
+
+from collections.abc import Sequence
+
+from kiti.payments.gateways.port import Gateway
+from kiti.payments.model import MethodNotAvailable, PaymentMethod
+
+
+class Gateways:
+    """The gateways that are configured, in the order of preference."""
+
+    def __init__(self, gateways: Sequence[Gateway]) -> None:
+        self._by_name = {gateway.name: gateway for gateway in gateways}
+
+    def find(self, name: str) -> Gateway | None:
+        """The gateway of that name; None when it is not configured here (any more)."""
+        return self._by_name.get(name)
+
+    def choose(self, *, name: str | None, method: PaymentMethod, currency: str) -> Gateway:
+        """The gateway asked for, else the first that takes this method in this currency.
+
+        Raises:
+            MethodNotAvailable: none does, or the one asked for does not.
+        """
+        for gateway in self._by_name.values():
+            is_asked_for = name is None or gateway.name == name
+            if is_asked_for and gateway.capabilities().takes(method, currency):
+                return gateway
+        raise MethodNotAvailable

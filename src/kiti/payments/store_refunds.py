@@ -1,0 +1,212 @@
+"""The SQL of refunds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from kiti.payments.model import Receipt, Refund, RefundStatus
+from kiti.platform.db import Conn, execute, fetch_all, fetch_optional, fetch_value
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRefund:
+    """A refund under one sender's lease.
+
+    `before`: its status when it was taken. `sent_before`: when it may have reached the gateway
+    earlier; None: surely never. `now`: the database's clock.
+    """
+
+    refund_id: UUID
+    gateway: str
+    gateway_transaction_id: str
+    gateway_refund_id: str | None
+    amount_minor: int
+    currency: str
+    before: RefundStatus
+    sent_before: datetime | None
+    created_at: datetime
+    tries: int
+    looks: int
+    now: datetime
+
+
+async def insert_refund(
+    conn: Conn, *, refund_id: UUID, receipt: Receipt, reason: str, amount_minor: int
+) -> bool:
+    """Owe a refund; False when this receipt has one for this reason."""
+    inserted = await fetch_value(
+        conn,
+        """
+        INSERT INTO refund (
+          refund_id, receipt_id, payment_id, gateway, reason, amount_minor, currency, created_at,
+          next_try_at)
+        SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now + interval '1 minute'
+        FROM (SELECT clock_timestamp() AS now) AS t
+        ON CONFLICT (receipt_id, reason) DO NOTHING
+        RETURNING true
+        """,
+        refund_id,
+        receipt.receipt_id,
+        receipt.payment_id,
+        receipt.gateway,
+        reason,
+        amount_minor,
+        receipt.currency,
+    )
+    return bool(inserted)
+
+
+async def take_refund(conn: Conn, *, refund_id: UUID, lease_s: int) -> TakenRefund | None:
+    """Lease an unfinished refund, and say that it is being sent if it never was.
+
+    None when it is finished, or another sender has it.
+    """
+    return await fetch_optional(
+        conn,
+        TakenRefund,
+        """
+        UPDATE refund AS r
+        SET leased_until = due.now + make_interval(secs => $2),
+            looks = r.looks + 1,
+            status = CASE WHEN due.sent_at IS NULL THEN 'sending' ELSE r.status END,
+            tries = CASE WHEN due.sent_at IS NULL THEN r.tries + 1 ELSE r.tries END,
+            sent_at = coalesce(due.sent_at, due.now)
+        FROM (
+          SELECT f.refund_id, f.status, f.sent_at, c.gateway_transaction_id, t.now
+          FROM refund AS f
+          JOIN payment_receipt AS c ON c.receipt_id = f.receipt_id
+          CROSS JOIN (SELECT clock_timestamp() AS now) AS t
+          WHERE f.refund_id = $1 AND f.status <> 'succeeded'
+            AND (f.leased_until IS NULL OR f.leased_until <= t.now)
+          FOR NO KEY UPDATE OF f
+        ) AS due
+        WHERE r.refund_id = due.refund_id
+        RETURNING r.refund_id, r.gateway, due.gateway_transaction_id, r.gateway_refund_id,
+                  r.amount_minor, r.currency, due.status AS before, due.sent_at AS sent_before,
+                  r.created_at, r.tries, r.looks, due.now
+        """,
+        refund_id,
+        lease_s,
+    )
+
+
+async def mark_sent_again(conn: Conn, *, refund_id: UUID) -> bool:
+    """Say, before it is, that it is sent once more; False when the lease has run out."""
+    changed = await execute(
+        conn,
+        """
+        UPDATE refund
+        SET status = 'sending', sent_at = clock_timestamp(), tries = tries + 1,
+            gateway_refund_id = NULL
+        WHERE refund_id = $1 AND status <> 'succeeded' AND leased_until > clock_timestamp()
+        """,
+        refund_id,
+    )
+    return changed == 1
+
+
+async def put_back_refund(
+    conn: Conn, *, refund_id: UUID, status: RefundStatus, delay_s: float | None
+) -> None:
+    """Give the lease back with a state, looked at in `delay_s` seconds; None: by hand only."""
+    await execute(
+        conn,
+        """
+        UPDATE refund
+        SET status = $2, leased_until = NULL,
+            next_try_at = clock_timestamp() + make_interval(secs => $3)
+        WHERE refund_id = $1 AND status <> 'succeeded'
+        """,
+        refund_id,
+        status,
+        delay_s,
+    )
+
+
+async def unsend_refund(
+    conn: Conn, *, refund_id: UUID, sent_before: datetime | None, is_try: bool
+) -> None:
+    """The last sending surely had no effect: back to when it was sent before that.
+
+    `is_try`: it counts as a try all the same, since the gateway has refused it.
+    """
+    await execute(
+        conn,
+        """
+        UPDATE refund
+        SET sent_at = $2, tries = CASE WHEN $3 THEN tries ELSE greatest(tries - 1, 0) END
+        WHERE refund_id = $1 AND status <> 'succeeded'
+        """,
+        refund_id,
+        sent_before,
+        is_try,
+    )
+
+
+async def record_refund(
+    conn: Conn,
+    *,
+    refund_id: UUID,
+    status: RefundStatus,
+    gateway_refund_id: str | None,
+    delay_s: float | None,
+) -> None:
+    """What the gateway says of it; one that has succeeded stays so."""
+    await execute(
+        conn,
+        """
+        UPDATE refund
+        SET status = $2, gateway_refund_id = coalesce($3, gateway_refund_id), leased_until = NULL,
+            settled_at = CASE WHEN $2 = 'succeeded' THEN clock_timestamp() END,
+            next_try_at = clock_timestamp() + make_interval(secs => $4)
+        WHERE refund_id = $1 AND status <> 'succeeded'
+        """,
+        refund_id,
+        status,
+        gateway_refund_id,
+        delay_s,
+    )
+
+
+async def list_due_refunds(conn: Conn, *, limit: int, is_by_hand: bool) -> list[UUID]:
+    """Refunds to be looked at, the longest waiting first; by hand all that are unfinished."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT coalesce(array_agg(refund_id ORDER BY next_try_at NULLS LAST, refund_id), '{}')
+        FROM (
+          SELECT refund_id, next_try_at
+          FROM refund
+          WHERE status <> 'succeeded' AND ($2 OR next_try_at <= clock_timestamp())
+          ORDER BY next_try_at NULLS LAST, refund_id
+          LIMIT $1
+        ) AS due
+        """,
+        limit,
+        is_by_hand,
+    )
+
+
+async def has_refund(conn: Conn, *, refund_id: UUID, gateway: str) -> bool:
+    """Whether a refund of this id is ours, at this gateway."""
+    found = await fetch_value(
+        conn, "SELECT true FROM refund WHERE refund_id = $1 AND gateway = $2", refund_id, gateway
+    )
+    return bool(found)
+
+
+async def list_refunds(conn: Conn, *, payment_ids: Sequence[UUID]) -> list[Refund]:
+    """The refunds of these payments, the oldest first; 1,000 at most."""
+    return await fetch_all(
+        conn,
+        Refund,
+        """
+        SELECT refund_id, receipt_id, payment_id, reason, amount_minor, currency, status, created_at
+        FROM refund
+        WHERE payment_id = ANY ($1)
+        ORDER BY payment_id, refund_id
+        LIMIT 1000
+        """,
+        list(payment_ids),
+    )

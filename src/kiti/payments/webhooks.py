@@ -1,0 +1,83 @@
+"""Gateways' webhooks: kept, together with the job that asks the gateway, and only then answered."""
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from kiti.jobs.service import enqueue
+from kiti.payments import store, store_events, store_refunds
+from kiti.payments.gateways.port import Gateway, GatewayEvent
+from kiti.payments.service import SEND_REFUND, VERIFY_PAYMENT, SendRefund, VerifyPayment
+from kiti.platform.db import Conn, Database
+from kiti.platform.ids import new_id
+
+log: Final = structlog.get_logger("kiti.payments.webhooks")
+
+
+async def receive_webhook(
+    db: Database, gateway: Gateway, *, raw: bytes, headers: Mapping[str, str]
+) -> None:
+    """Keep what a gateway sent. When this returns it is safe for the gateway to forget it.
+
+    Raises:
+        BadSignature: it is not the gateway's; nothing is kept.
+        MalformedJson: it is signed but cannot be read; nothing is kept.
+        DatabaseUnavailable: it is not kept; the gateway will send it again.
+    """
+    for event in gateway.parse_webhook(raw, headers):
+        await db.run(lambda conn, event=event: _keep(conn, event, gateway=gateway.name, raw=raw))
+
+
+async def _keep(conn: Conn, event: GatewayEvent, *, gateway: str, raw: bytes) -> None:
+    """One row for each news, however often it comes, and a job while it is not dealt with."""
+    if event.kind == "refund" and event.refund_id is not None:
+        await _keep_refund(conn, event, refund_id=event.refund_id, gateway=gateway, raw=raw)
+        return
+    payment = None
+    if event.kind == "payment" and event.reference is not None:
+        payment = await store.find_payment(conn, reference=event.reference)
+    if payment is None or payment.gateway != gateway:
+        # Another environment's, another system's, or news we have no use for: kept for people.
+        await _put(conn, event, gateway=gateway, raw=raw, is_ours=False)
+        return
+    kept = await _put(conn, event, gateway=gateway, raw=raw, is_ours=True)
+    if kept.state == "done":
+        return
+    await enqueue(
+        conn,
+        kind=VERIFY_PAYMENT,
+        payload=VerifyPayment(
+            payment.payment_id, kept.event_id, event.gateway_transaction_id, event.is_success
+        ),
+        dedupe=str(kept.event_id),
+        priority=3,
+    )
+
+
+async def _keep_refund(
+    conn: Conn, event: GatewayEvent, *, refund_id: UUID, gateway: str, raw: bytes
+) -> None:
+    is_ours = await store_refunds.has_refund(conn, refund_id=refund_id, gateway=gateway)
+    kept = await _put(conn, event, gateway=gateway, raw=raw, is_ours=is_ours)
+    if not is_ours:
+        return
+    await enqueue(conn, kind=SEND_REFUND, payload=SendRefund(refund_id), dedupe=str(refund_id))
+    await store_events.move_event(conn, event_id=kept.event_id, state="done")
+
+
+async def _put(
+    conn: Conn, event: GatewayEvent, *, gateway: str, raw: bytes, is_ours: bool
+) -> store_events.KeptEvent:
+    kept = await store_events.put_event(
+        conn,
+        event,
+        event_id=new_id(),
+        gateway=gateway,
+        state="queued" if is_ours else "parked",
+        raw=raw,
+    )
+    if not is_ours and kept.deliveries == 1:
+        log.warning("webhook parked", gateway=gateway, kind=event.kind, event_id=str(kept.event_id))
+    return kept
