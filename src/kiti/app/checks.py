@@ -1,0 +1,167 @@
+"""`kiti audit` and `kiti doctor`: does everything hold, and is everything there."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from datetime import UTC
+from typing import Any, Final
+
+import asyncpg
+
+from kiti.app.processes import database
+from kiti.app.secrets import completed
+from kiti.booking import audit as booking
+from kiti.config import ConfigurationError, Settings
+from kiti.jobs import audit as jobs
+from kiti.payments import audit as payments
+from kiti.payments.gateways.flutterwave import gateway_client
+from kiti.platform.audit import Finding
+from kiti.platform.clock import utc_now
+from kiti.platform.db import Conn, connect
+from kiti.platform.migrate import SchemaDrift, missing_migrations
+from kiti.platform.postgres import EmbeddedPostgresError
+
+POSTGRES_VERSION_MIN: Final = 15
+CLOCK_DRIFT_S_MAX: Final = 2.0
+REACH_S: Final = 5.0
+
+Check = Callable[[], Coroutine[Any, Any, str]]
+
+
+async def find_breaches(conn: Conn) -> list[Finding]:
+    """Every row that breaks an invariant, in one snapshot of the database."""
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        return [
+            *await booking.audit(conn),
+            *await payments.audit(conn),
+            *await jobs.audit(conn),
+        ]
+
+
+def audit(settings: Settings, *, is_json: bool) -> int:
+    """Print what breaks an invariant; 1 when anything does."""
+
+    async def work(dsn: str) -> list[Finding]:
+        db = await connect(dsn, size=1)
+        try:
+            async with db.connection() as conn:
+                await conn.execute("SET statement_timeout = 0")  # a connection of its own
+                return await find_breaches(conn)
+        finally:
+            await db.close()
+
+    with database(settings) as (dsn, _):
+        found = asyncio.run(work(dsn))
+    if is_json:
+        rows = [{"invariant": each.invariant, "subject": each.subject} for each in found]
+        sys.stdout.write(json.dumps({"holds": not found, "findings": rows}) + "\n")
+    elif found:
+        sys.stdout.write("".join(f"BROKEN {each.invariant}: {each.subject}\n" for each in found))
+    else:
+        sys.stdout.write("every invariant holds\n")
+    return 1 if found else 0
+
+
+class Unwell(Exception):
+    """A check that failed; the message says what to do."""
+
+
+def doctor(load: Callable[[], tuple[Settings, list[str]]]) -> int:
+    """Print a line for each check: ok, or what to do. 1 when any failed."""
+    try:
+        settings, warnings = load()
+    except ConfigurationError as error:
+        return _say([("configuration", f"{error}", False)])
+    lines = [("configuration", "; ".join(warnings) or settings.app_env, True)]
+    try:
+        with database(settings) as (dsn, attached):
+            where = "embedded" if attached else "DATABASE_URL"
+            lines += asyncio.run(_check_all(settings, dsn, where))
+    except (EmbeddedPostgresError, OSError) as error:
+        lines.append(("database", str(error), False))
+    return _say(lines)
+
+
+async def _check_all(settings: Settings, dsn: str, where: str) -> list[tuple[str, str, bool]]:
+    lines: list[tuple[str, str, bool]] = []
+
+    async def run(name: str, check: Check) -> None:
+        try:
+            lines.append((name, await check(), True))
+        except Unwell as error:
+            lines.append((name, str(error), False))
+
+    try:
+        conn = await asyncpg.connect(dsn, timeout=REACH_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        text = f"cannot connect ({type(error).__name__}): check DATABASE_URL and the server"
+        return [("database", text, False)]
+    try:
+        await run("database", lambda: _check_version(conn, where))
+        await run("migrations", lambda: _check_schema(conn))
+        await run("clock", lambda: _check_clock(conn))
+    finally:
+        await conn.close()
+    whole = completed(settings, app_url=settings.app_url)
+    await run("gateways", lambda: _check_gateways(whole))
+    await run("mail", lambda: _check_mail(settings))
+    return lines
+
+
+async def _check_version(conn: Conn, where: str) -> str:
+    text = str(await conn.fetchval("SHOW server_version"))
+    if int(text.split(".", maxsplit=1)[0]) < POSTGRES_VERSION_MIN:
+        raise Unwell(f"PostgreSQL {text} is too old: {POSTGRES_VERSION_MIN} or later is needed")
+    if await conn.fetchval("SHOW fsync") != "on":
+        raise Unwell("fsync is off: a crash loses sales; set fsync = on")
+    if await conn.fetchval("SELECT pg_is_in_recovery()"):
+        raise Unwell("this is a standby: point DATABASE_URL at the primary")
+    return f"PostgreSQL {text}, {where}"
+
+
+async def _check_schema(conn: Conn) -> str:
+    try:
+        missing = await missing_migrations(conn)
+    except SchemaDrift as error:
+        raise Unwell(str(error)) from None
+    if missing:
+        raise Unwell(f"behind by {len(missing)}: run `kiti migrate`")
+    return "up to date"
+
+
+async def _check_clock(conn: Conn) -> str:
+    before = utc_now()
+    theirs = await conn.fetchval("SELECT clock_timestamp()")
+    after = utc_now()
+    middle = before + (after - before) / 2
+    drift_s = abs((theirs.astimezone(UTC) - middle).total_seconds())
+    if drift_s > CLOCK_DRIFT_S_MAX:
+        raise Unwell(f"{drift_s:.1f} s from the database's: set this machine's clock (NTP)")
+    return f"{drift_s * 1000:.0f} ms from the database's"
+
+
+async def _check_gateways(settings: Settings) -> str:
+    if not settings.flutterwave_secret_key and not settings.stripe_secret_key:
+        raise Unwell("none is on: set FLUTTERWAVE_SECRET_KEY, or use `kiti demo`")
+    if not settings.flutterwave_secret_key:
+        return "stripe"
+    if not settings.flutterwave_webhook_secret_hash:
+        raise Unwell("flutterwave: set FLUTTERWAVE_WEBHOOK_SECRET_HASH, as in its dashboard")
+    async with gateway_client() as client:
+        try:
+            await client.get(settings.flutterwave_base_url, timeout=REACH_S)
+        except Exception as error:  # noqa: BLE001  # whatever the client raises, it is not reached
+            text = f"flutterwave: no answer ({type(error).__name__}) from FLUTTERWAVE_BASE_URL"
+            raise Unwell(f"{text}: check the network") from None
+    return "flutterwave answers"
+
+
+async def _check_mail(settings: Settings) -> str:
+    return "by SMTP_URL" if settings.smtp_url else "to the console: set SMTP_URL to send"
+
+
+def _say(lines: list[tuple[str, str, bool]]) -> int:
+    for name, text, is_ok in lines:
+        sys.stdout.write(f"{'ok  ' if is_ok else 'FAIL'} {name:<14} {text}\n")
+    return 0 if all(is_ok for _, _, is_ok in lines) else 1

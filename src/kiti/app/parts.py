@@ -1,0 +1,103 @@
+"""Everything a process needs, built once from the settings and passed in."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import httpx2
+
+from kiti.app.work import handlers_of, jobs_of
+from kiti.booking.routes import Counter
+from kiti.booking.sales import Sales
+from kiti.booking.ticket_view import TicketDesk
+from kiti.booking.tickets import TicketSigner
+from kiti.checkout.routes_bookings import Desk
+from kiti.checkout.till import Till
+from kiti.config import Settings
+from kiti.fares.service import FareTables
+from kiti.identity.parts import Identity
+from kiti.jobs.model import Handler, NamedJob
+from kiti.network.catalogue import Catalogue
+from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
+from kiti.payments.gateways.port import Gateway
+from kiti.payments.gateways.registry import Gateways
+from kiti.platform.db import Database, connect
+from kiti.platform.sealing import Seal
+
+POOL_SIZE: Final = 16
+CONNECT_TRIES: Final = 20
+CONNECT_WAIT_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One process's parts: the database, what the slices' routes need, the jobs it can run."""
+
+    settings: Settings
+    db: Database
+    identity: Identity
+    catalogue: Catalogue
+    fare_tables: FareTables
+    counter: Counter
+    desk: Desk
+    till: Till
+    handlers: Mapping[str, Handler]
+    jobs: Sequence[NamedJob]
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, dsn: str) -> AsyncGenerator[Parts]:
+    """The parts of a process, for the length of the block.
+
+    Raises:
+        ConfigurationError: a secret is missing or cannot be read.
+        DatabaseUnavailable: no connection could be had.
+    """
+    db = await connect(dsn, size=POOL_SIZE)
+    identity = Identity.of(db, settings)
+    try:
+        async with gateway_client() as client:
+            gateways = Gateways(_gateways(settings, client))
+            yield build(settings, db, identity, gateways)
+    finally:
+        identity.passwords.close()
+        await asyncio.shield(db.close())
+
+
+def build(settings: Settings, db: Database, identity: Identity, gateways: Gateways) -> Parts:
+    """The parts on a database and gateways that are there already."""
+    catalogue, fare_tables = Catalogue(), FareTables()
+    till = Till.of(settings, gateways)
+    return Parts(
+        settings=settings,
+        db=db,
+        identity=identity,
+        catalogue=catalogue,
+        fare_tables=fare_tables,
+        counter=Counter(
+            db=db,
+            identity=identity,
+            sales=Sales(catalogue, fare_tables, settings),
+            tickets=TicketDesk(catalogue, TicketSigner(settings.kiti_ticket_key)),
+            hold_minutes_max=settings.kiti_hold_minutes_max,
+        ),
+        desk=Desk(db, identity, catalogue, Seal(settings.kiti_privacy_key)),
+        till=till,
+        handlers=handlers_of(till),
+        jobs=jobs_of(settings, till),
+    )
+
+
+def _gateways(settings: Settings, client: httpx2.AsyncClient) -> list[Gateway]:
+    """The gateways that are on: those whose secret key is set."""
+    out: list[Gateway] = []
+    if settings.flutterwave_secret_key:
+        keys = FlutterwaveKeys(
+            settings.flutterwave_secret_key,
+            settings.flutterwave_webhook_secret_hash,
+            settings.flutterwave_webhook_secret_hash_previous,
+        )
+        out.append(Flutterwave(client, base_url=settings.flutterwave_base_url, keys=keys))
+    return out

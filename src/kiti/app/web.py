@@ -1,0 +1,36 @@
+"""The web application: every slice's routes behind one outer layer."""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from kiti.app.parts import Parts
+from kiti.booking import routes as booking
+from kiti.checkout import routes_bookings, routes_search
+from kiti.identity import routes as identity
+from kiti.jobs import routes as jobs
+from kiti.payments import routes as payments
+from kiti.platform import health
+from kiti.platform.docs import add_docs
+from kiti.platform.outer import OuterLayer, install_problems
+
+
+def create_app(parts: Parts) -> ASGIApp:
+    """The application, as a server runs it."""
+    return OuterLayer(create_api(parts))
+
+
+def create_api(parts: Parts) -> FastAPI:
+    """The routes, without the outer layer: what the OpenAPI document is made of."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    install_problems(app)
+    app.include_router(health.router(parts.db))
+    app.include_router(identity.router(parts.identity))
+    app.include_router(routes_search.router(parts.db, parts.catalogue, parts.fare_tables))
+    app.include_router(booking.router(parts.counter))
+    app.include_router(routes_bookings.router(parts.desk))
+    app.include_router(payments.webhook_routes(parts.db, parts.till.gateways), prefix="/api")
+    app.include_router(jobs.router(parts.db, parts.settings, parts.jobs))
+    add_docs(app, title="Kiti", version=version("kiti"))
+    return app
