@@ -12,6 +12,7 @@ import asyncpg
 from kiti.app.processes import database
 from kiti.app.secrets import completed
 from kiti.booking import audit as booking
+from kiti.checkout import audit as checkout
 from kiti.config import ConfigurationError, Settings
 from kiti.jobs import audit as jobs
 from kiti.payments import audit as payments
@@ -35,6 +36,7 @@ async def find_breaches(conn: Conn) -> list[Finding]:
         return [
             *await booking.audit(conn),
             *await payments.audit(conn),
+            *await checkout.audit(conn),
             *await jobs.audit(conn),
         ]
 

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from kiti.app.parts import Parts
 from kiti.booking import routes as booking
-from kiti.checkout import routes_bookings, routes_search
+from kiti.checkout import routes_bookings, routes_payments, routes_search
 from kiti.identity import routes as identity
 from kiti.jobs import routes as jobs
 from kiti.payments import routes as payments
@@ -30,6 +30,7 @@ def create_api(parts: Parts) -> FastAPI:
     app.include_router(routes_search.router(parts.db, parts.catalogue, parts.fare_tables))
     app.include_router(booking.router(parts.counter))
     app.include_router(routes_bookings.router(parts.desk))
+    app.include_router(routes_payments.router(parts.db, parts.identity.callers, parts.till))
     app.include_router(payments.webhook_routes(parts.db, parts.till.gateways), prefix="/api")
     app.include_router(jobs.router(parts.db, parts.settings, parts.jobs))
     add_docs(app, title="Kiti", version=version("kiti"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from kiti.booking.service import expire_seats
-from kiti.checkout import watching
+from kiti.checkout import jobs as checkout
 from kiti.checkout.till import Till
 from kiti.config import Settings
 from kiti.jobs.model import Handler, NamedJob
@@ -12,7 +12,7 @@ from kiti.platform.idempotency import cleanup_idempotency
 
 def handlers_of(till: Till) -> Mapping[str, Handler]:
     """The handler of each kind of job."""
-    return watching.handlers(till)
+    return checkout.handlers(till)
 
 
 def jobs_of(settings: Settings, till: Till) -> Sequence[NamedJob]:
@@ -20,4 +20,5 @@ def jobs_of(settings: Settings, till: Till) -> Sequence[NamedJob]:
     return [
         NamedJob("expire-seats", "every 5s", expire_seats),
         NamedJob("cleanup-idempotency", "17 3 * * *", cleanup_idempotency),
+        *checkout.named_jobs(till),
     ]

@@ -17,7 +17,7 @@ WEBHOOK_BYTES_MAX: Final = 256 * 1024
 
 def webhook_routes(db: Database, gateways: Gateways) -> APIRouter:
     """`POST /payments/webhook/flutterwave`."""
-    routes = APIRouter(prefix="/api/payments/webhook", tags=["payments"])
+    routes = APIRouter(prefix="/payments/webhook", tags=["payments"])
 
     @routes.post("/flutterwave", responses=refuses(400, 401, 404, 413, 415, 503))
     async def flutterwave(request: Request) -> Response:
