@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +32,8 @@ def read_fares_csv(path: Path, feed: Feed) -> Matrix:
     except OSError as error:
         raise BadFares(f"the fares file {path} cannot be read: {error.strerror}") from None
     fares: dict[tuple[str, str], dict[str, int]] = {}
-    with raw:
-        rows = read_rows(raw, _COLUMNS, name=path.name, rows_max=ROWS_MAX, refuse=BadFares)
+    source = read_rows(raw, _COLUMNS, name=path.name, rows_max=ROWS_MAX, refuse=BadFares)
+    with raw, closing(source) as rows:
         for line, (origin, destination, seat_class, amount) in rows:
             place = f"{path.name} line {line}"
             for stop_id in (origin, destination):

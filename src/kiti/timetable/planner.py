@@ -1,6 +1,6 @@
 """From calendars to runs: which timetable trips run on which service dates of a window."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import accumulate
@@ -127,19 +127,17 @@ def fullest_shift(feed: Feed, window: Window) -> int:
     """
     weights = _weights(feed.trips) or _weights(feed.left_out)
     loads = [(feed.services[name], runs) for name, runs in weights.items() if name in feed.services]
-    per_day = runs_by_day(loads)
-    if not any(per_day):
-        return 0
+    begin, per_day = runs_by_day(loads)
     sums = [0, *accumulate(per_day)]
-    start = (window.first - _EPOCH).days
+    start = (window.first - begin).days
 
     def total(weeks: int) -> int:
         first = min(max(start - _WEEK * weeks, 0), len(per_day))
         last = min(max(start - _WEEK * weeks + window.days, 0), len(per_day))
         return sums[last] - sums[first]
 
-    # From the window just past the last day of the array to the one just before its first.
-    weeks = range((start - len(per_day)) // _WEEK, (start + window.days) // _WEEK + 1)
+    # From the window just past the last day of the counts to the one just before their first.
+    weeks = {0, *range((start - len(per_day)) // _WEEK, (start + window.days) // _WEEK + 1)}
     return max(weeks, key=lambda count: (total(count), -abs(count), count))
 
 
@@ -151,37 +149,46 @@ def _weights(trips: Iterable[Trip | LeftOut]) -> dict[str, int]:
     return out
 
 
-def runs_by_day(loads: Iterable[tuple[Service, int]]) -> list[int]:
-    """Runs on each day from 1900 to 2200, when each service runs so often on each of its dates.
+def runs_by_day(loads: Sequence[tuple[Service, int]]) -> tuple[date, list[int]]:
+    """A first day and the runs from it on, day by day, each service running so often on its dates.
 
     A calendar of a century costs no more than one of a day: the ends of its weekdays are marked,
     and a sum in steps of a week fills in what is between.
     """
-    days = (_END - _EPOCH).days + 1
+    ends = [day for service, _ in loads for day in _ends(service)]
+    if not ends:
+        return _EPOCH, []
+    first, last = max(min(ends), _EPOCH), min(max(ends), _END)
+    days = (last - first).days + 1
     marks = [0] * (days + _WEEK)
     single = [0] * days
     for service, runs in loads:
-        _mark_weekdays(marks, service, runs)
+        _mark_weekdays(marks, service, runs, first)
         for day in service.added | service.removed:
-            if _EPOCH <= day <= _END:
-                regular = _is_regular(service, day)
-                single[(day - _EPOCH).days] += runs * (service.runs_on(day) - regular)
+            if first <= day <= last:
+                regular = replace(service, added=frozenset(), removed=frozenset()).runs_on(day)
+                single[(day - first).days] += runs * (service.runs_on(day) - regular)
     for day in range(_WEEK, days):
         marks[day] += marks[day - _WEEK]
-    return [marks[day] + single[day] for day in range(days)]
+    return first, [marks[day] + single[day] for day in range(days)]
 
 
-def _is_regular(service: Service, day: date) -> bool:
-    return replace(service, added=frozenset(), removed=frozenset()).runs_on(day)
+def _ends(service: Service) -> Iterator[date]:
+    """Days that all its dates lie between; none when it has no dates within these centuries."""
+    yield from (day for day in service.added if _EPOCH <= day <= _END)
+    if service.starts_on is not None and service.ends_on is not None:
+        first, last = max(service.starts_on, _EPOCH), min(service.ends_on, _END)
+        if first <= last:
+            yield from (first, last)
 
 
-def _mark_weekdays(marks: list[int], service: Service, runs: int) -> None:
+def _mark_weekdays(marks: list[int], service: Service, runs: int, origin: date) -> None:
     if service.starts_on is None or service.ends_on is None:
         return
     first, last = max(service.starts_on, _EPOCH), min(service.ends_on, _END)
     for weekday, is_on in enumerate(service.weekdays):
         begin = first + timedelta(days=(weekday - first.weekday()) % _WEEK)
         if is_on and begin <= last:
-            at = (begin - _EPOCH).days
+            at = (begin - origin).days
             marks[at] += runs
             marks[at + ((last - begin).days // _WEEK + 1) * _WEEK] -= runs

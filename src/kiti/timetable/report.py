@@ -77,9 +77,11 @@ class Report:
         lines = [f"  read     {read}"]
         if self.window is not None:
             lines.append(f"  days     {self._days(self.window)}")
-        lines.append(
-            f"  trips    {self.runs_planned:,} to sell in these days, of {self.runs_in_calendar:,}: "
+        kinds = (
             f"{counted(self.trips_sold, 'timetable trip')} on {counted(self.patterns, 'pattern')}"
+        )
+        lines.append(
+            f"  trips    {self.runs_planned:,} to sell, of {self.runs_in_calendar:,} then; {kinds}"
         )
         lines += [f"  fares    {line}" for line in self.fares]
         verb = "would be written" if self.is_dry_run else "written"

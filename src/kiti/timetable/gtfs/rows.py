@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -25,7 +25,7 @@ class Columns:
 
 def read_rows(
     raw: IO[bytes], columns: Columns, *, name: str, rows_max: int, refuse: Refuse
-) -> Iterator[tuple[int, tuple[str, ...]]]:
+) -> Generator[tuple[int, tuple[str, ...]]]:
     """Each row's line number (1 is the header) and the values of `columns`, stripped.
 
     A column that is absent, and a value beyond the end of a short row, reads as "". Blank rows are
@@ -53,6 +53,8 @@ def read_rows(
                 yield reader.line_num, values
     except csv.Error as error:
         raise refuse(f"{name} line {reader.line_num}: {error}") from None
+    finally:
+        text.detach()  # closing `raw` is its owner's affair
 
 
 def _lines(text: io.TextIOWrapper, name: str, refuse: Refuse) -> Iterator[str]:
@@ -62,10 +64,10 @@ def _lines(text: io.TextIOWrapper, name: str, refuse: Refuse) -> Iterator[str]:
         number += 1
         if len(line) >= LINE_CHARS_MAX:
             raise refuse(f"{name} line {number}: longer than {LINE_CHARS_MAX:,} characters")
-        if "\0" in line:
-            raise refuse(f"{name} line {number}: a NUL character")
         if not line.isascii() and not _is_utf8(line):
             raise refuse(f"{name} line {number}: the text is not UTF-8")
+        if "\0" in line:
+            raise refuse(f"{name} line {number}: a NUL character")
         yield line
 
 
