@@ -67,7 +67,7 @@ def run(  # the command's arguments, one each
     with database(settings) as (dsn, _), _progress() as tell:
         make_schema_ready(settings, dsn)
         report = asyncio.run(work(dsn, tell))
-    sys.stdout.write(report.to_text())
+    sys.stdout.write(report.text())
     return 0
 
 

@@ -19,7 +19,6 @@ from kiti.platform.migrate import migrate, missing_migrations
 from kiti.platform.postgres import Attached, embedded
 
 GRACE_S: Final = 20
-BACKLOG: Final = 2048
 
 
 @contextmanager
@@ -52,19 +51,6 @@ async def _missing(dsn: str) -> int:
         return len(await missing_migrations(conn))
     finally:
         await conn.close()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket that child processes share.
-
-    Raises:
-        OSError: the address cannot be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    # Accepted sockets inherit it; without it an answer on a kept connection waits for a delayed ACK.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 def serve_web(settings: Settings, dsn: str, listener: socket.socket) -> None:

@@ -22,9 +22,9 @@ class ReserveIn(Wire):
         Annotated[list[SeatNumber], Field(min_length=1, max_length=SEATS_PER_HOLD_MAX)] | None
     ) = None
     count: Annotated[int, Field(ge=1, le=SEATS_PER_HOLD_MAX)] | None = None
-    seat_class: Annotated[str, Field(alias="class", min_length=1, max_length=64)] | None = None
-    from_stop_id: Annotated[UUID, Field(alias="from", strict=False)] | None = None
-    to_stop_id: Annotated[UUID, Field(alias="to", strict=False)] | None = None
+    seat_class: Annotated[str | None, Field(alias="class", min_length=1, max_length=64)] = None
+    from_stop_id: Annotated[UUID | None, Field(alias="from", strict=False)] = None
+    to_stop_id: Annotated[UUID | None, Field(alias="to", strict=False)] = None
     from_sequence: Sequence | None = None
     to_sequence: Sequence | None = None
     hold_duration_minutes: Annotated[int, Field(ge=1)] | None = None
