@@ -1,7 +1,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 from kiti.jobs import service
 from kiti.jobs.model import Backoff, Handler
@@ -325,4 +327,87 @@ async def test_a_worker_outlives_the_loss_of_every_connection(live_db: Database,
         await enqueue(live_db, 2)
         await until(is_done)
     await pool.close()
+    assert ran == [1, 2]
+
+
+class Line:
+    """A line to the database that can be cut, as if it was away; `dsn` leads through it."""
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        parts = urlsplit(dsn)
+        self._behind = Path(parse_qs(parts.query)["host"][0]) / ".s.PGSQL.5432"
+        self._socket = folder / ".s.PGSQL.5432"
+        self.dsn = f"postgresql://kiti@{parts.path}?host={quote(str(folder), safe='')}"
+        self.is_cut = False
+        self.turned_away = 0
+        self._writers: list[asyncio.StreamWriter] = []
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        server = await asyncio.start_unix_server(self._serve, self._socket)
+        yield
+        await self.cut()
+        server.close()
+        await server.wait_closed()
+
+    async def cut(self) -> None:
+        self.is_cut = True
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+        if self._pumps:
+            _ = await asyncio.wait(self._pumps)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_cut:
+            self.turned_away += 1
+            writer.transport.abort()
+            return
+        behind_reader, behind_writer = await asyncio.open_unix_connection(self._behind)
+        self._writers += [writer, behind_writer]
+        for source, sink in ((reader, behind_writer), (behind_reader, writer)):
+            pump = asyncio.create_task(self._pump(source, sink))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+        sink.close()
+
+
+async def test_a_worker_waits_for_a_database_that_is_away_and_goes_on(
+    live_db: Database, dsn: str, tmp_path: Path
+) -> None:
+    ran: list[int] = []
+    begun = asyncio.Event()
+    may_end = asyncio.Event()
+
+    async def handle(_db: Database, payload: dict[str, Any]) -> None:
+        ran.append(payload["n"])
+        begun.set()
+        await may_end.wait()
+
+    line = Line(dsn, tmp_path)
+
+    async def is_missed() -> bool:
+        return line.turned_away >= 5
+
+    async with line.open():
+        pool = await connect(line.dsn, size=4)
+        limits = WorkerLimits(lease_s=20, poll_s=0.05)
+        async with working(pool, line.dsn, {"told": handle}, limits):
+            await enqueue(live_db, 1)
+            await begun.wait()
+            await line.cut()
+            may_end.set()  # the effect is there, but that it is cannot be written down yet
+            await enqueue(live_db, 2)
+            await until(is_missed)
+            assert ran == [1]
+            line.is_cut = False
+            await until(lambda: is_queue_empty(live_db))
+            await until(lambda: is_listening(live_db))
+        await pool.close()
     assert ran == [1, 2]
