@@ -29,13 +29,18 @@ class Arrived:
 
 
 class Receiver:
-    """A merchant's server that takes webhooks: answers with `answers` in turn, then with 200."""
+    """A merchant's server that takes webhooks: answers with `answers` in turn, then with 200.
+
+    While it `holds`, it takes them and answers nothing.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.answers: deque[int] = deque()
+        self.holds = False
+        self._seen: set[int] = set()
         self._arrived: asyncio.Queue[Arrived] = asyncio.Queue()
-        self._connections: set[asyncio.StreamWriter] = set()
+        self._connections: dict[asyncio.StreamWriter, asyncio.Event] = {}
 
     async def next(self) -> Arrived:
         """The next webhook, waited for."""
@@ -44,8 +49,13 @@ class Receiver:
     def is_empty(self) -> bool:
         return self._arrived.empty()
 
+    def connections(self) -> set[int]:
+        """The connections over which something came since the last `forget`."""
+        return self._seen
+
     def forget(self) -> None:
         self.answers.clear()
+        self._seen.clear()
         while not self._arrived.empty():
             self._arrived.get_nowait()
 
@@ -55,28 +65,35 @@ class Receiver:
         receiver = cls()
         server = await asyncio.start_server(receiver._serve, "127.0.0.1", 0)
         receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        yield receiver
-        server.close()
-        for connection in tuple(receiver._connections):
-            connection.close()
-        await server.wait_closed()
+        try:
+            yield receiver
+        finally:
+            server.close()
+            for connection, is_over in tuple(receiver._connections.items()):
+                connection.transport.abort()
+                await is_over.wait()
+            await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
+        is_over = self._connections[writer] = asyncio.Event()
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *lines = head.decode().strip().split("\r\n")
                 headers = {n.lower(): v for n, v in (line.split(": ", 1) for line in lines)}
                 raw = await reader.readexactly(int(headers.get("content-length", "0")))
                 self._arrived.put_nowait(Arrived(first.split(" ")[1], headers, raw))
+                self._seen.add(id(writer))
+                if self.holds:
+                    continue
                 status = self.answers.popleft() if self.answers else 200
                 writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            self._connections.discard(writer)
+            del self._connections[writer]
             writer.close()
+            is_over.set()
 
 
 class Driver:

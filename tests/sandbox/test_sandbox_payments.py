@@ -1,10 +1,13 @@
 """Creating and verifying payments on the simulated Flutterwave."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from kiti.sandbox.flutterwave.account import Account
+from kiti.sandbox.flutterwave.terms import read_terms
 from sandbox_driver import Driver
 
 
@@ -165,7 +168,12 @@ async def test_a_customer_who_bears_the_fee_is_charged_more(sandbox: Driver) -> 
 async def test_an_unknown_transaction_is_not_found(sandbox: Driver, status: int) -> None:
     await sandbox.options(not_found_status=status)
 
-    for path in ("/transactions/1/verify", "/transactions/verify_by_reference?tx_ref=nobody"):
+    for path in (
+        "/transactions/1/verify",
+        "/transactions/BK-1/verify",
+        f"/transactions/{'9' * 5000}/verify",
+        "/transactions/verify_by_reference?tx_ref=nobody",
+    ):
         answer = await sandbox.call("GET", path)
 
         assert answer.status_code == status
@@ -238,3 +246,18 @@ async def test_a_hundred_payments_at_once_each_get_their_own(sandbox: Driver) ->
     ids = await asyncio.gather(*(sandbox.paid() for _ in range(100)))
 
     assert len(set(ids)) == 100
+
+
+def test_the_oldest_payments_are_forgotten_with_all_that_is_theirs() -> None:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    account = Account(now, checkouts_max=2)
+    body: dict[str, object] = {"amount": 100, "customer": {"email": "ada@kiti.example"}}
+    for number in (1, 2, 3):
+        terms = read_terms(body | {"tx_ref": f"BK-{number}"})
+        checkout = account.open_checkout(terms, twist=None, now=now)
+        charge = account.charge(checkout, status="successful", now=now)
+        account.refund(charge.charge_id, amount=None, comments=None, status="completed", now=now)
+
+    assert [c.terms.tx_ref for c in account.checkouts(reference=None, limit=9)] == ["BK-3", "BK-2"]
+    assert account.find_by_reference("BK-1") is None
+    assert (len(account.charges), len(account.refunds)) == (2, 2)

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -122,7 +123,10 @@ async def test_under_a_server_that_cannot_cut_the_answer_breaks_off() -> None:
             await driver.create()
 
 
-async def test_the_program_serves_says_where_and_ends_by_a_signal() -> None:
+@pytest.mark.parametrize(("number", "code_at_end"), [(signal.SIGINT, 0), (signal.SIGTERM, -15)])
+async def test_the_program_serves_says_where_and_ends_by_a_signal(
+    number: signal.Signals, code_at_end: int
+) -> None:
     code = "from kiti.sandbox import run, SandboxSettings as S; run(port=0, settings=S())"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdout=subprocess.PIPE, env=dict(os.environ)
@@ -139,11 +143,12 @@ async def test_the_program_serves_says_where_and_ends_by_a_signal() -> None:
                         break
                     except httpx2.TransportError:
                         continue
-            process.terminate()
+            process.send_signal(number)
             said = (await process.stdout.read()).decode()
             await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
     assert (answer.status_code, answer.text) == (200, "ok")
+    assert process.returncode == code_at_end
     assert "flutterwave: off, FLUTTERWAVE_SECRET_KEY is not set" in said

@@ -7,21 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
-import httpx2
-
 from kiti.sandbox.clock import SandboxClock
 from kiti.sandbox.faults import Fault
+from kiti.sandbox.sender import Sender, SendFailed
 from kiti.sandbox.turnstile import Turnstile
 
 KEPT_MAX: Final = 20_000
 _CONNECTIONS_MAX: Final = 64
-# Both gateways give the merchant about this long; the receiver's keep-alive is usually 5 s.
-_TIMEOUT: Final = httpx2.Timeout(60, pool=None)
-_LIMITS: Final = httpx2.Limits(
-    max_connections=_CONNECTIONS_MAX,
-    max_keepalive_connections=_CONNECTIONS_MAX,
-    keepalive_expiry=4,
-)
+# What the gateways give the merchant to answer.
+_TIMEOUT_S: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +60,12 @@ class Deliveries:
         self._ids = itertools.count(1)
         self._kept: deque[Delivery] = deque(maxlen=KEPT_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._client: httpx2.AsyncClient | None = None
-
-    def start(self) -> None:
-        """Be ready to send."""
-        self._client = httpx2.AsyncClient(timeout=_TIMEOUT, limits=_LIMITS, trust_env=False)
+        self._sender = Sender(connections_max=_CONNECTIONS_MAX, timeout_s=_TIMEOUT_S)
 
     async def close(self) -> None:
         """Give up what is under way."""
         await self.clear()
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        self._sender.close()
 
     async def clear(self) -> None:
         """Give up what is under way and forget what was."""
@@ -129,12 +117,8 @@ class Deliveries:
 
     async def _post(self, webhook: Webhook) -> Try:
         at = self._clock.now()
-        if self._client is None:
-            return Try(at, None, "the sandbox is closing")
         try:
-            answer = await self._client.post(
-                webhook.url, content=webhook.body, headers=webhook.headers
-            )
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return Try(at, None, type(error).__name__)
-        return Try(at, answer.status_code, None)
+            status = await self._sender.post(webhook.url, webhook.headers, webhook.body)
+        except SendFailed as failed:
+            return Try(at, None, str(failed))
+        return Try(at, status, None)

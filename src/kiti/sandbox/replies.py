@@ -58,17 +58,23 @@ def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-def json_reply(body: object, status: int = 200) -> Response:
-    """A JSON answer, without spaces; Decimals are written as plain numbers."""
-    content = json.dumps(body, separators=(",", ":"), default=plain_number).encode()
-    return Response(content, status_code=status, media_type="application/json")
-
-
-def plain_number(value: object) -> int | float:
-    """A Decimal as JSON has it: an integer when it is one."""
+def _plain_number(value: object) -> int | float:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     raise TypeError(f"{type(value).__name__} is not written as JSON")
+
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=_plain_number)
+
+
+def to_json(body: object) -> bytes:
+    """JSON without spaces; a Decimal is a plain number, an integer when it is one."""
+    return _ENCODER.encode(body).encode()
+
+
+def json_reply(body: object, status: int = 200) -> Response:
+    """An answer in JSON."""
+    return Response(to_json(body), status_code=status, media_type="application/json")
 
 
 class CutConnection(Response):

@@ -5,7 +5,7 @@ import re
 import socket
 import sys
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final
 
 import uvicorn
@@ -37,7 +37,6 @@ def _build(settings: SandboxSettings) -> tuple[ASGIApp, list[Gateway]]:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        core.deliveries.start()
         yield
         await core.deliveries.close()
         core.clock.close()
@@ -107,6 +106,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         log_level="warning",
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=1,
     )
 
@@ -145,7 +145,7 @@ async def serving(
 
 
 def run(host: str = "127.0.0.1", port: int = PORT, settings: SandboxSettings | None = None) -> None:
-    """Serve until interrupted.
+    """Serve until interrupted; says on stdout where, and which gateways are on.
 
     Raises:
         OSError: the port cannot be had.
@@ -160,4 +160,5 @@ def run(host: str = "127.0.0.1", port: int = PORT, settings: SandboxSettings | N
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-    uvicorn.Server(_config(app)).run(sockets=[listener])
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(_config(app)).run(sockets=[listener])

@@ -24,7 +24,7 @@ from kiti.sandbox.flutterwave.model import (
 
 FEE_RATE: Final = Decimal("0.014")
 VAT_RATE: Final = Decimal("0.075")
-_CHECKOUTS_MAX: Final = 200_000
+CHECKOUTS_MAX: Final = 200_000
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
@@ -46,7 +46,8 @@ def first_id(started_at: datetime) -> int:
 class Account:
     """State in memory, oldest payments forgotten beyond a limit. Methods take `now`, aware."""
 
-    def __init__(self, started_at: datetime) -> None:
+    def __init__(self, started_at: datetime, *, checkouts_max: int = CHECKOUTS_MAX) -> None:
+        self._checkouts_max = checkouts_max
         self._ids = itertools.count(first_id(started_at))
         self.options = Options()
         self._clear()
@@ -80,7 +81,7 @@ class Account:
         checkout = Checkout(token, terms, number, now, twist)
         self._checkouts[token] = checkout
         self._tokens[terms.tx_ref].append(token)
-        while len(self._checkouts) > _CHECKOUTS_MAX:
+        while len(self._checkouts) > self._checkouts_max:
             self._forget_oldest()
         return checkout
 

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from kiti.sandbox.core import Core
 from kiti.sandbox.flutterwave import wire
 from kiti.sandbox.flutterwave.account import Account, newest
-from kiti.sandbox.flutterwave.api import PREFIX, guarded, page_number, period
+from kiti.sandbox.flutterwave.api import PREFIX, guarded, page_number, path_id, period
 from kiti.sandbox.flutterwave.finance import Finance
 from kiti.sandbox.flutterwave.model import Chargeback, Refused
 from kiti.sandbox.flutterwave.terms import optional_text, required_text
@@ -31,9 +31,9 @@ class AfterSales:
         chargebacks, settlements = f"{PREFIX}/chargebacks", f"{PREFIX}/settlements"
         return [
             self._route("GET", settlements, "settlements", self.settlements),
-            self._route("GET", f"{settlements}/{{id:int}}", "settlements", self.read_settlement),
+            self._route("GET", f"{settlements}/{{id}}", "settlements", self.read_settlement),
             self._route("GET", chargebacks, "chargebacks", self.chargebacks),
-            self._route("PUT", f"{chargebacks}/{{id:int}}", "chargebacks", self.answer),
+            self._route("PUT", f"{chargebacks}/{{id}}", "chargebacks", self.answer),
         ]
 
     def _route(
@@ -57,7 +57,7 @@ class AfterSales:
 
     async def read_settlement(self, request: Request) -> Response:
         """One settlement with its transactions."""
-        found = self._finance.settlements.get(int(request.path_params["id"]))
+        found = self._finance.settlements.get(path_id(request))
         if found is None:
             status = self._account.options.not_found_status
             raise Refused("No settlement was found for this id", status)
@@ -94,7 +94,7 @@ class AfterSales:
         if action not in {"accept", "decline"}:
             raise Refused("action must be accept or decline")
         chargeback = self._finance.answer(
-            int(request.path_params["id"]),
+            path_id(request),
             accept=action == "accept",
             comment=required_text(body, "comment"),
             proof=optional_text(body, "proof"),

@@ -29,7 +29,7 @@ from kiti.sandbox.replies import BodyRefused, json_reply, read_object
 PREFIX: Final = "/flutterwave/v3"
 _PAGE_SIZE: Final = 20
 _TRANSACTIONS_PAGE_SIZE: Final = 10
-_PAGE_MAX: Final = 10**6
+_DIGITS_MAX: Final = 18
 
 
 def error_reply(message: str, status: int) -> Response:
@@ -73,13 +73,13 @@ class Api:
         return [
             self._route("POST", f"{PREFIX}/payments", "create", self.create),
             self._route("GET", f"{at}/verify_by_reference", "verify", self.verify_by_reference),
-            self._route("GET", f"{at}/{{id:int}}/verify", "verify", self.verify),
-            self._route("POST", f"{at}/{{id:int}}/refund", "refund", self.refund),
-            self._route("POST", f"{at}/{{id:int}}/resend-hook", "resend-hook", self.resend_hook),
-            self._route("GET", f"{at}/{{id:int}}/events", "events", self.events),
+            self._route("GET", f"{at}/{{id}}/verify", "verify", self.verify),
+            self._route("POST", f"{at}/{{id}}/refund", "refund", self.refund),
+            self._route("POST", f"{at}/{{id}}/resend-hook", "resend-hook", self.resend_hook),
+            self._route("GET", f"{at}/{{id}}/events", "events", self.events),
             self._route("GET", f"{at}/fee", "fee", self.fee),
             self._route("GET", at, "transactions", self.transactions),
-            self._route("GET", f"{PREFIX}/refunds/{{id:int}}", "refunds", self.read_refund),
+            self._route("GET", f"{PREFIX}/refunds/{{id}}", "refunds", self.read_refund),
             self._route("GET", f"{PREFIX}/refunds", "refunds", self.refunds),
         ]
 
@@ -102,7 +102,7 @@ class Api:
 
     async def verify(self, request: Request) -> Response:
         """A transaction by its own id."""
-        charge_id = int(request.path_params["id"])
+        charge_id = path_id(request)
         return await self._verify(lambda: self._account.charges.get(charge_id), None)
 
     async def verify_by_reference(self, request: Request) -> Response:
@@ -127,7 +127,7 @@ class Api:
 
     async def refund(self, request: Request) -> Response:
         """Money back, all that is left when no amount is given. No idempotency, as documented."""
-        charge_id = int(request.path_params["id"])
+        charge_id = path_id(request)
         body = await read_object(request)
         charge = self._known(self._account.charges.get(charge_id))
         amount = (
@@ -183,13 +183,13 @@ class Api:
 
     async def resend_hook(self, request: Request) -> Response:
         """The transaction's webhook once more."""
-        charge = self._known(self._account.charges.get(int(request.path_params["id"])))
+        charge = self._known(self._account.charges.get(path_id(request)))
         self._notices.charge(charge)
         return json_reply(wire.envelope("hook sent successfully", "hook sent"))
 
     async def events(self, request: Request) -> Response:
         """The transaction's timeline."""
-        charge = self._known(self._account.charges.get(int(request.path_params["id"])))
+        charge = self._known(self._account.charges.get(path_id(request)))
         return json_reply(wire.envelope("Transaction events fetched", wire.timeline(charge)))
 
     async def fee(self, request: Request) -> Response:
@@ -234,7 +234,7 @@ class Api:
 
     async def read_refund(self, request: Request) -> Response:
         """One refund."""
-        refund = self._account.refunds.get(int(request.path_params["id"]))
+        refund = self._account.refunds.get(path_id(request))
         if refund is None:
             raise Refused("No refund was found for this id", self._account.options.not_found_status)
         return json_reply(wire.envelope("Transaction refund fetched", wire.listed_refund(refund)))
@@ -264,7 +264,14 @@ def hosted_link(request: Request, core: Core, checkout: Checkout) -> str:
 def page_number(request: Request) -> int:
     """The page asked for, counted from 1."""
     asked = request.query_params.get("page", "1")
-    return min(int(asked), _PAGE_MAX) or 1 if asked.isdecimal() and len(asked) < 10 else 1
+    is_number = asked.isdecimal() and len(asked) <= _DIGITS_MAX
+    return max(1, int(asked)) if is_number else 1
+
+
+def path_id(request: Request) -> int:
+    """The id in the path; 0, which nothing has, when it is no number."""
+    written = str(request.path_params["id"])
+    return int(written) if written.isdecimal() and len(written) <= _DIGITS_MAX else 0
 
 
 def period(request: Request) -> Callable[[datetime], bool]:

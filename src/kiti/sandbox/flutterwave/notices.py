@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import json
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -15,7 +14,7 @@ from kiti.sandbox.faults import Fault
 from kiti.sandbox.flutterwave import wire
 from kiti.sandbox.flutterwave.account import Account
 from kiti.sandbox.flutterwave.model import Charge, Refund
-from kiti.sandbox.replies import plain_number
+from kiti.sandbox.replies import to_json
 
 NAME: Final = "flutterwave"
 _PATH: Final = "/api/payments/webhook/flutterwave"
@@ -89,7 +88,7 @@ class Notices:
 
     def _send(self, event: str, tx_ref: str, body: dict[str, object], fault: Fault | None) -> None:
         settings, options = self._core.settings, self._account.options
-        raw = json.dumps(body, separators=(",", ":"), default=plain_number).encode()
+        raw = to_json(body)
         headers = {"content-type": "application/json", "user-agent": "Flutterwave-Sandbox"}
         secret_hash = settings.flutterwave_webhook_secret_hash
         if secret_hash and options.webhook_signature in {"v3", "both"}:
