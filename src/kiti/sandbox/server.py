@@ -120,6 +120,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _address(host: str, listener: socket.socket) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}"
+
+
 @asynccontextmanager
 async def serving(
     settings: SandboxSettings, *, host: str = "127.0.0.1", port: int = 0
@@ -137,7 +142,7 @@ async def serving(
         await asyncio.wait({running, up}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        yield _address(host, listener)
     finally:
         up.cancel()
         server.should_exit = True
@@ -154,7 +159,7 @@ def run(host: str = "127.0.0.1", port: int = PORT, settings: SandboxSettings | N
     listener = _listen(host, port)
     app, gateways = _build(settings)
     lines = [
-        f"sandbox: http://{host}:{listener.getsockname()[1]}",
+        f"sandbox: {_address(host, listener)}",
         f"webhooks go to {settings.app_url}",
         *(gateway.summary() for gateway in gateways),
     ]
