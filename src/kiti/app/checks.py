@@ -19,7 +19,7 @@ from kiti.payments import audit as payments
 from kiti.payments.gateways.flutterwave import gateway_client
 from kiti.platform.audit import Finding
 from kiti.platform.clock import utc_now
-from kiti.platform.db import Conn, connect
+from kiti.platform.db import Conn, connect, fetch_value
 from kiti.platform.migrate import SchemaDrift, missing_migrations
 from kiti.platform.postgres import EmbeddedPostgresError
 
@@ -95,7 +95,7 @@ async def _check_all(settings: Settings, dsn: str, where: str) -> list[tuple[str
             lines.append((name, str(error), False))
 
     try:
-        conn = await asyncpg.connect(dsn, timeout=REACH_S)
+        conn = await asyncpg.connect(dsn, timeout=int(REACH_S))
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
         text = f"cannot connect ({type(error).__name__}): check DATABASE_URL and the server"
         return [("database", text, False)]
@@ -134,7 +134,7 @@ async def _check_schema(conn: Conn) -> str:
 
 async def _check_clock(conn: Conn) -> str:
     before = utc_now()
-    theirs = await conn.fetchval("SELECT clock_timestamp()")
+    theirs = await fetch_value(conn, "SELECT clock_timestamp()")
     after = utc_now()
     middle = before + (after - before) / 2
     drift_s = abs((theirs.astimezone(UTC) - middle).total_seconds())

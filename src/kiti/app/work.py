@@ -3,22 +3,26 @@
 from collections.abc import Mapping, Sequence
 
 from kiti.booking.service import expire_seats
-from kiti.checkout import jobs as checkout
+from kiti.checkout import jobs as paying
 from kiti.checkout.till import Till
 from kiti.config import Settings
 from kiti.jobs.model import Handler, NamedJob
 from kiti.platform.idempotency import cleanup_idempotency
+from kiti.timetable.demo import make_trips
 
 
 def handlers_of(till: Till) -> Mapping[str, Handler]:
     """The handler of each kind of job."""
-    return checkout.handlers(till)
+    return paying.handlers(till)
 
 
 def jobs_of(settings: Settings, till: Till) -> Sequence[NamedJob]:
     """The named jobs with their schedules, in UTC."""
-    return [
+    jobs = [
         NamedJob("expire-seats", "every 5s", expire_seats),
         NamedJob("cleanup-idempotency", "17 3 * * *", cleanup_idempotency),
-        *checkout.named_jobs(till),
+        *paying.named_jobs(till),
     ]
+    if not settings.is_production:
+        jobs.append(NamedJob("make-trips", "30 2 * * *", make_trips))
+    return jobs
