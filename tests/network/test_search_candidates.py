@@ -1,117 +1,18 @@
 """Candidate trips against the definition: every trip's own segment, one trip after the other."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kiti.network.model import NewCall, NewStop, NewTrip, SegmentBackwards, StopNotOnTrip, TripSheet
+from kiti.network.model import NewTrip, SegmentBackwards, StopNotOnTrip, TripSheet
 from kiti.network.model_search import Candidate, local_date, local_day
 from kiti.network.search import find_search_places, list_candidates, list_dates_served
-from kiti.network.service import (
-    Catalogue,
-    insert_trips,
-    put_city,
-    put_layout,
-    put_operator,
-    put_pattern,
-    put_route,
-    put_stop,
-)
+from kiti.network.service import Catalogue, insert_trips, put_city, put_layout, put_operator
 from kiti.platform.db import Conn, Database, fetch_value
 from kiti.platform.ids import new_id
-
-ZONES = ["Africa/Lagos", "Africa/Accra", "Africa/Nairobi", "Africa/Cairo", "Europe/Berlin"]
-FIRST_DAY = date(2096, 4, 25)  # clocks change in Cairo at midnight of the 27th
-TABLE = new_id()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A small network as hypothesis draws it; stops by number, times in minutes."""
-
-    zones: tuple[int, ...]
-    city_of: tuple[int | None, ...]
-    patterns: tuple[tuple[tuple[int, int, int, bool, bool], ...], ...]
-    trips: tuple[tuple[int, int], ...]
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> Plan:
-    n_stops = draw(st.integers(2, 5))
-    stop = st.integers(0, n_stops - 1)
-    call = st.tuples(stop, st.integers(0, 300), st.integers(0, 30), st.booleans(), st.booleans())
-    patterns = draw(st.lists(st.lists(call, min_size=2, max_size=7), min_size=1, max_size=4))
-    start = st.tuples(st.integers(0, len(patterns) - 1), st.integers(0, 4 * 48))
-    return Plan(
-        zones=tuple(draw(st.integers(0, len(ZONES) - 1)) for _ in range(n_stops)),
-        city_of=tuple(draw(st.none() | st.integers(0, 1)) for _ in range(n_stops)),
-        patterns=tuple(tuple(calls) for calls in patterns),
-        trips=tuple(draw(st.lists(start, min_size=1, max_size=15))),
-    )
-
-
-@dataclass(frozen=True)
-class Built:
-    stops: list[UUID]
-    cities: list[UUID]
-    sheets: list[TripSheet]
-
-
-async def build(conn: Conn, plan: Plan) -> Built:
-    operator = await put_operator(conn, code="t", name="Test", timezone="UTC")
-    layout = await put_layout(conn, "1A 1B\n")
-    route = await put_route(conn, operator_id=operator, feed="t", code="1", name="T", mode="BUS")
-    cities = [
-        await put_city(conn, name=f"City {n}", country="NG", timezone="UTC") for n in range(2)
-    ]
-    stops = [
-        await put_stop(
-            conn,
-            NewStop(
-                "t",
-                str(n),
-                f"Stop {n}",
-                ZONES[zone],
-                city_id=None if plan.city_of[n] is None else cities[plan.city_of[n] or 0],
-            ),
-        )
-        for n, zone in enumerate(plan.zones)
-    ]
-    patterns = [await put_pattern(conn, route, calls_of(calls, stops)) for calls in plan.patterns]
-    begin = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
-    trips = [
-        NewTrip(
-            operator_id=operator,
-            pattern_id=patterns[pattern],
-            layout_id=layout,
-            fare_table_id=TABLE,
-            feed="t",
-            code=str(number),
-            service_date=FIRST_DAY,
-            starts_at=begin + timedelta(minutes=30 * half_hours),
-        )
-        for number, (pattern, half_hours) in enumerate(plan.trips)
-    ]
-    await insert_trips(conn, trips)
-    sheets = await Catalogue().sheets(conn, [trip.trip_id for trip in trips])
-    return Built(stops, cities, list(sheets.values()))
-
-
-def calls_of(
-    drawn: tuple[tuple[int, int, int, bool, bool], ...], stops: list[UUID]
-) -> tuple[NewCall, ...]:
-    calls: list[NewCall] = []
-    at = 0
-    for sequence, (stop, ride, stay, pickup, drop_off) in enumerate(drawn):
-        arrival = at + ride * 60 if calls else 0
-        at = arrival + stay * 60 if calls else 0
-        calls.append(NewCall(sequence, stops[stop], arrival, at, pickup, drop_off))
-    return tuple(calls)
+from search_make import FIRST_DAY, TABLE, ZONES, Built, Plan, build, plans, undone
 
 
 def expected(
@@ -161,16 +62,6 @@ async def found(conn: Conn, origin_id: UUID, end_id: UUID, on: date) -> list[Can
     return rows
 
 
-@asynccontextmanager
-async def undone(db: Database) -> AsyncGenerator[Conn]:
-    """A transaction without a trace, for one example of many."""
-    async with db.connection() as conn:
-        transaction = conn.transaction()
-        await transaction.start()
-        yield conn
-        await transaction.rollback()
-
-
 @settings(
     max_examples=60,
     deadline=None,
@@ -180,10 +71,7 @@ async def undone(db: Database) -> AsyncGenerator[Conn]:
 async def test_candidates_are_what_each_trip_says(db: Database, plan: Plan, data: st.DataObject):
     async with undone(db) as conn:
         built = await build(conn, plan)
-        members = {
-            city: [s for n, s in enumerate(built.stops) if plan.city_of[n] == number]
-            for number, city in enumerate(built.cities)
-        } | {stop: [stop] for stop in built.stops}
+        members = built.members(plan)
         on = FIRST_DAY + timedelta(days=data.draw(st.integers(-1, 5)))
         for origin_id, origins in members.items():
             for end_id, ends in members.items():

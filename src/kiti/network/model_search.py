@@ -66,9 +66,14 @@ def local_day(on: date, timezone: str) -> Day:
     return Day(min(begins), max(ends))
 
 
+def local_time(instant: datetime, timezone: str) -> datetime:
+    """The instant on a clock in that zone."""
+    return instant.astimezone(zone_of(timezone))
+
+
 def local_date(instant: datetime, timezone: str) -> date:
     """The date on a clock in that zone."""
-    return instant.astimezone(zone_of(timezone)).date()
+    return local_time(instant, timezone).date()
 
 
 def _midnights(on: date, timezone: str) -> tuple[datetime, datetime]:

@@ -13,7 +13,7 @@ from kiti.platform.errors import ValidationFailed
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
-_LENGTH_MAX = 1000
+CURSOR_LENGTH_MAX = 1000
 _INTEGER_MAX = 2**63 - 1
 
 
@@ -48,7 +48,7 @@ def wrong_cursor() -> ValidationFailed:
 
 def _parts(cursor: str) -> Any:  # noqa: ANN401  # JSON of a stranger: any value
     try:
-        raw = cursor[:_LENGTH_MAX].encode("ascii")
+        raw = cursor[:CURSOR_LENGTH_MAX].encode("ascii")
         return json.loads(base64.b64decode(raw + b"=" * (-len(raw) % 4), b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError):
         return None
