@@ -77,11 +77,9 @@ class Report:
         lines = [f"  read     {read}"]
         if self.window is not None:
             lines.append(f"  days     {self._days(self.window)}")
-        kinds = (
-            f"{counted(self.trips_sold, 'timetable trip')} on {counted(self.patterns, 'pattern')}"
-        )
         lines.append(
-            f"  trips    {self.runs_planned:,} to sell, of {self.runs_in_calendar:,} then; {kinds}"
+            f"  trips    {self.runs_in_calendar:,} run then, {self.runs_planned:,} are for sale: "
+            f"{counted(self.trips_sold, 'timetable trip')} on {counted(self.patterns, 'pattern')}"
         )
         lines += [f"  fares    {line}" for line in self.fares]
         verb = "would be written" if self.is_dry_run else "written"
