@@ -87,6 +87,7 @@ def _key_id(public_key: Ed25519PublicKey) -> int:
 
 
 def qr_svg(token: str) -> str:
-    """The token as a QR code, an SVG that scales."""
+    """The token as a QR code: an `<svg>` element that scales, for a page or a file."""
     code = zxingcpp.create_barcode(token, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
-    return code.to_svg(add_quiet_zones=True)
+    drawing = code.to_svg(add_quiet_zones=True)
+    return drawing[drawing.index("<svg") :]

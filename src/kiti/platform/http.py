@@ -125,16 +125,16 @@ def validation_failed(error: ValidationError) -> ValidationFailed:
     """The refusal for what Pydantic found, without the values."""
     return ValidationFailed(
         errors=[
-            {"pointer": pointer(item["loc"]), "message": item["msg"]}
+            {"pointer": pointer(item["loc"]), "message": item["msg"].removeprefix("Value error, ")}
             for item in error.errors(include_url=False, include_input=False)[:FAULTS_MAX]
         ]
     )
 
 
 def pointer(location: tuple[int | str, ...]) -> str:
-    """`("seatNumbers", 0)` is `#/seatNumbers/0` (RFC 6901)."""
+    """`("seatNumbers", 0)` is `#/seatNumbers/0`, and nothing is `#`, the whole (RFC 6901)."""
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in location)
-    return "#/" + "/".join(steps)
+    return "".join(["#", *(f"/{step}" for step in steps)])
 
 
 @dataclass(frozen=True, slots=True)
