@@ -19,8 +19,8 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 from types import FrameType
 from typing import Final, cast
@@ -68,22 +68,26 @@ class Keeper:
         """Hold the server until the last user has left."""
         _heed_no_signal(self._waker.fileno())
         try:
-            lock = self._take_lock()
-            self._server = Server(self._place, lock)
-            if not self._place.data.exists():
-                self._tell("state creating the database")
-                self._server.create()
-            _drop_rights(self._place)
-            adopt_orphans()
-            self._hold()
+            with self._locked() as lock:
+                self._server = Server(self._place, lock)
+                if not self._place.data.exists():
+                    self._tell("state creating the database")
+                    self._server.create()
+                _drop_rights(self._place)
+                adopt_orphans()
+                self._hold()
         except EmbeddedPostgresError as error:
             self._tell(f"failed {error}")
         except Exception as error:  # noqa: BLE001 told to the users, and written to the log
             self._tell(f"failed the keeper of PostgreSQL broke: {error!r}; see {self._place.log}")
-            traceback.print_exc()
+            _log(traceback.format_exc())
 
-    def _take_lock(self) -> int:
-        """Wait, however long, until nothing is left of an earlier keeper's server."""
+    @contextmanager
+    def _locked(self) -> Generator[int]:
+        """The lock file, held; this waits, however long, for what is left of an earlier server.
+
+        It is let go before the last user sees our end: what that one starts next need not wait.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with acting_as(self._place.uid, self._place.gid):
             lock = os.open(self._place.home / "server.lock", flags, 0o600)
@@ -92,7 +96,10 @@ class Keeper:
         except BlockingIOError:
             self._welcome()
             fcntl.flock(lock, fcntl.LOCK_EX)
-        return lock
+        try:
+            yield lock
+        finally:
+            os.close(lock)
 
     def _hold(self) -> None:
         try:
@@ -189,7 +196,7 @@ class Keeper:
 
     def _tell(self, news: str) -> None:
         self._news = news
-        sys.stderr.write(news + "\n")
+        _log(news)
         self._welcome()
         for user in self._users:
             _say(user, news)
@@ -198,6 +205,12 @@ class Keeper:
         with suppress(BlockingIOError):
             while self._woken.recv(64):
                 pass
+
+
+def _log(text: str) -> None:
+    """Write to the keeper's log, unless the disk is full."""
+    with suppress(OSError):
+        os.write(2, text.encode() + b"\n")
 
 
 def _say(user: socket.socket, line: str) -> None:

@@ -99,12 +99,21 @@ def acting_as(uid: int, gid: int) -> Generator[None]:
 
 @contextmanager
 def locked(data_dir: Path) -> Generator[Path]:
-    """The folder `postgres` of the data folder, made if need be, and locked among processes."""
+    """The folder `postgres` of the data folder, made if need be, and locked among processes.
+
+    Raises:
+        EmbeddedPostgresError: it belongs to another user.
+    """
     is_root = os.geteuid() == 0
     data_dir.mkdir(mode=0o711 if is_root else 0o700, parents=True, exist_ok=True)
     folder = data_dir.resolve() / "postgres"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o711 if is_root else 0o700)
+    if not is_root and folder.lstat().st_uid != os.geteuid():
+        raise EmbeddedPostgresError(
+            f"{folder} belongs to another user: run as that user or as root, "
+            "or set KITI_DATA_DIR to a folder of your own"
+        )
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -118,11 +127,6 @@ def find_place(folder: Path) -> Place:
     owner = folder.stat()
     if os.geteuid() == 0:
         return _place_of_root(folder, owner)
-    if owner.st_uid != os.geteuid():
-        raise EmbeddedPostgresError(
-            f"{folder} belongs to another user: run as that user or as root, "
-            "or set KITI_DATA_DIR to a folder of your own"
-        )
     sockets = _make_sockets(folder, owner.st_uid, owner.st_gid)
     return Place(folder, sockets, shipped_binaries(), owner.st_uid, owner.st_gid)
 

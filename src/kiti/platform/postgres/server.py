@@ -269,14 +269,19 @@ def _children() -> list[int]:
 
 
 def _serves(pid: int, data: Path) -> bool:
-    """Whether the process is a PostgreSQL on this folder.
+    """Whether the process is a PostgreSQL server on this folder, started by somebody else.
 
-    A server must run as the folder's owner, which we are, so what we may not look at is none.
+    A server must run as the folder's owner, which we are; of another user's process we may not
+    see the folder, and of one with our user but another group neither: that one is believed.
     """
     process = Path("/proc", str(pid))
     try:
-        is_postgres = (process / "exe").readlink().name.startswith("postgres")
-        return is_postgres and (process / "cwd").samefile(data)
+        words = (process / "cmdline").read_bytes().split(b"\0")
+        if Path(os.fsdecode(words[0])).name != "postgres":  # sessions call themselves otherwise
+            return False
+        return (process / "cwd").samefile(data)
+    except PermissionError:
+        return process.stat().st_uid == os.geteuid()
     except OSError:
         return False
 
