@@ -116,7 +116,7 @@ def test_a_share_of_nothing_is_free_not_missing():
     assert price(full, "STANDARD", INFANT) == 0
 
 
-AMOUNTS = st.integers(0, 10**11)
+AMOUNTS = st.integers(0, 10**12)
 SHARES = st.integers(0, 100_000)
 
 
@@ -232,7 +232,7 @@ TOO_MANY = {FareKey(A, UUID(int=n), "STANDARD"): 5 for n in range(50_001)}
     [
         (NewFareTable("x", "naira"), "'naira' is no currency"),
         (NewFareTable("x", "NGN", fares={FareKey(A, B, "STANDARD"): -1}), "an amount is below 0"),
-        (NewFareTable("x", "NGN", fares={FareKey(A, B, "STANDARD"): 10**11 + 1}), "an amount is"),
+        (NewFareTable("x", "NGN", fares={FareKey(A, B, "STANDARD"): 10**12 + 1}), "an amount is"),
         (NewFareTable("x", "NGN", per_km_minor=5), "go together"),
         (NewFareTable("x", "NGN", minimum_minor=5), "go together"),
         (NewFareTable("x", "NGN", per_km_minor=-5, minimum_minor=5), "an amount is below 0"),
@@ -256,10 +256,10 @@ def test_a_table_that_cannot_be_is_refused(wrong: NewFareTable, message: str):
 def test_the_smallest_and_largest_table_pass():
     check_table(NewFareTable("x", "NGN"))
     check_table(
-        NewFareTable("x", "NGN", {FareKey(A, B, "S"): 10**11}, 0, 0, {"S": 0}, {ADULT: 100_000})
+        NewFareTable("x", "NGN", {FareKey(A, B, "S"): 10**12}, 0, 0, {"S": 0}, {ADULT: 100_000})
     )
 
 
 def test_money_is_exact_at_the_top():
-    top = table({("STANDARD", ADULT): 10**11}, classes={"VIP": 100_000}, types={CHILD: 100_000})
-    assert top.fare(A, B, "VIP", CHILD, km=None) == Money(10**15, "NGN")
+    top = table({("STANDARD", ADULT): 10**12}, classes={"VIP": 100_000}, types={CHILD: 100_000})
+    assert top.fare(A, B, "VIP", CHILD, km=None) == Money(10**16, "NGN")

@@ -217,6 +217,7 @@ def test_to_wire():
         (1, "more than 40 decks", None),
         (1, "the text is longer than 65536 bytes", "-" * 65537),
         (2, "a character that cannot be printed", "[Main]\n1\x00A"),
+        (1, "a character that cannot be printed", "-- a comment\x00\n1A"),
         (1, "there is no seat", ""),
         (1, "there is no seat", "[Main]\n. . #"),
         (21, "more than 20 classes", None),

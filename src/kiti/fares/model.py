@@ -18,8 +18,8 @@ STANDARD: Final = "STANDARD"
 PER_MILLE: Final = 1000
 PER_MILLE_MAX: Final = 100_000
 FARES_MAX: Final = 50_000
-# A hundred million naira in kobo, ten times over: what is above is a mistake of the source.
-AMOUNT_MINOR_MAX: Final = 10**11
+# Ten thousand million of a currency with cents: what is above is a mistake of the source.
+AMOUNT_MINOR_MAX: Final = 10**12
 # The mean radius. Source: International Union of Geodesy and Geophysics.
 EARTH_RADIUS_KM: Final = 6371.0088
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -163,7 +163,7 @@ def check_table(table: NewFareTable) -> None:
     """Refuse a table that prices nothing rightly.
 
     Raises:
-        FareTableInvalid: no currency, an amount below 0 or over 10^11, a share outside 0 to 100000,
+        FareTableInvalid: no currency, an amount below 0 or over 10^12, a share outside 0 to 100000,
             a passenger type there is not, more than 50000 fares, or a price a kilometre without a
             minimum.
     """

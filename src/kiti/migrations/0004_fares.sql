@@ -12,7 +12,8 @@ CREATE TABLE fare_table (
   CONSTRAINT fare_table_name_check CHECK (length(name) BETWEEN 1 AND 200),
   CONSTRAINT fare_table_currency_check CHECK (currency ~ '^[A-Z]{3}$'),
   CONSTRAINT fare_table_per_km_check CHECK (
-    (per_km_minor IS NULL) = (minimum_minor IS NULL) AND per_km_minor >= 0 AND minimum_minor >= 0)
+    (per_km_minor IS NULL) = (minimum_minor IS NULL)
+    AND per_km_minor BETWEEN 0 AND 1000000000000 AND minimum_minor BETWEEN 0 AND 1000000000000)
 );
 CREATE TABLE fare (
   fare_table_id uuid NOT NULL CONSTRAINT fare_fare_table_id_fkey REFERENCES fare_table,
@@ -22,7 +23,7 @@ CREATE TABLE fare (
   passenger_type text NOT NULL,
   amount_minor bigint NOT NULL,
   CONSTRAINT fare_pkey PRIMARY KEY (fare_table_id, from_stop_id, to_stop_id, class, passenger_type),
-  CONSTRAINT fare_amount_check CHECK (amount_minor BETWEEN 0 AND 100000000000),
+  CONSTRAINT fare_amount_check CHECK (amount_minor BETWEEN 0 AND 1000000000000),
   CONSTRAINT fare_class_check CHECK (length(class) BETWEEN 1 AND 100),
   CONSTRAINT fare_passenger_type_check CHECK (
     passenger_type IN ('ADULT', 'CHILD', 'INFANT', 'STUDENT', 'SENIOR'))

@@ -36,7 +36,8 @@ class Catalogue:
     """Trip sheets by id. One for a process; bounded; a trip may be 5 seconds old, a stop 60.
 
     A hold priced from a sheet that is too old is refused by the trip's version, so that what is
-    kept here may be late, never wrong.
+    kept here may be late, never wrong. Don't read through it what the same transaction wrote: a
+    rollback would leave here what never was.
     """
 
     def __init__(self, *, clock: Callable[[], float] = monotonic_s) -> None:

@@ -136,11 +136,10 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         raise LayoutError(1, f"the text is longer than {TEXT_BYTES_MAX} bytes")
     for line, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         content = raw.strip()
-        if not content or content.startswith("--"):
-            continue
         if not content.replace("\t", " ").isprintable():
             raise LayoutError(line, "a character that cannot be printed")
-        yield line, content
+        if content and not content.startswith("--"):
+            yield line, content
 
 
 def _read_header(plan: Plan, seen: set[str], line: int, header: re.Match[str]) -> None:

@@ -73,8 +73,7 @@ async def list_candidates(
 
     Only what has not left yet, and from `since` on when it is given; earliest departure first,
     then by trip id, `limit` rows at most. Of one trip there is a row for each pair of stops, by
-    the pair of calls that the two stops mean: the nearest, the earlier on a tie. A stop pairs with
-    itself only if `is_round`.
+    their nearest pair of calls, the earlier on a tie; a stop with itself only if `is_round`.
 
     The pairs come from the patterns, and each pattern's trips from a range of its index: the cost
     is by the trips of the day, not by those on file.
