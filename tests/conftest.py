@@ -3,13 +3,21 @@
 import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from cluster import Cluster
 from kiti.platform.db import SERVER_SETTINGS, Conn, Database, connect
 from kiti.platform.migrate import migrate
+
+# A busy machine is no failure, and nothing is written to the checkout but .venv.
+set_hypothesis_home_dir(Path(__file__).parents[1] / ".venv" / "cache" / "hypothesis")
+settings.register_profile("kiti", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kiti")
 
 
 @pytest.fixture(scope="session")
