@@ -38,7 +38,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of a command. What people did wrong is said in one line, without a trace."""
     try:
-        code = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(_with_shift(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except ImportRefused as error:
         return _fail(str(error), code=2)
     except cyclopts.CycloptsError as error:
@@ -53,6 +53,16 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _with_shift(arguments: list[str]) -> list[str]:
+    """`--shift` may stand without a date: then it means the fullest week."""
+    out = list(arguments)
+    for place, argument in enumerate(arguments):
+        following = arguments[place + 1 : place + 2]
+        if argument == "--shift" and (not following or following[0].startswith("--")):
+            out[place] = "--shift=fullest"
+    return out
 
 
 def _fail(message: str, *, code: int = 1) -> int:
@@ -125,7 +135,7 @@ def gtfs(
     fare: Annotated[list[str] | None, Parameter(negative=())] = None,
     from_: Annotated[date | None, Parameter(name="--from")] = None,
     to: Annotated[date | None, Parameter(name="--to")] = None,
-    shift: Annotated[str | None, Parameter(consume_multiple=False)] = None,
+    shift: str | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Make a GTFS feed's trips sellable.
