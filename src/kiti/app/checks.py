@@ -17,9 +17,10 @@ from kiti.config import ConfigurationError, Settings
 from kiti.jobs import audit as jobs
 from kiti.payments import audit as payments
 from kiti.payments.gateways.flutterwave import gateway_client
+from kiti.platform import store_server
 from kiti.platform.audit import Finding
 from kiti.platform.clock import utc_now
-from kiti.platform.db import Conn, connect, fetch_value
+from kiti.platform.db import Conn, connect
 from kiti.platform.migrate import SchemaDrift, missing_migrations
 from kiti.platform.postgres import EmbeddedPostgresError
 
@@ -33,6 +34,7 @@ Check = Callable[[], Coroutine[Any, Any, str]]
 async def find_breaches(conn: Conn) -> list[Finding]:
     """Every row that breaks an invariant, in one snapshot of the database."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
+        await store_server.take_time(conn)
         return [
             *await booking.audit(conn),
             *await payments.audit(conn),
@@ -48,7 +50,6 @@ def audit(settings: Settings, *, is_json: bool) -> int:
         db = await connect(dsn, size=1)
         try:
             async with db.connection() as conn:
-                await conn.execute("SET statement_timeout = 0")  # a connection of its own
                 return await find_breaches(conn)
         finally:
             await db.close()
@@ -112,12 +113,12 @@ async def _check_all(settings: Settings, dsn: str, where: str) -> list[tuple[str
 
 
 async def _check_version(conn: Conn, where: str) -> str:
-    text = str(await conn.fetchval("SHOW server_version"))
+    text = await store_server.get_version(conn)
     if int(text.split(".", maxsplit=1)[0]) < POSTGRES_VERSION_MIN:
         raise Unwell(f"PostgreSQL {text} is too old: {POSTGRES_VERSION_MIN} or later is needed")
-    if await conn.fetchval("SHOW fsync") != "on":
+    if not await store_server.is_durable(conn):
         raise Unwell("fsync is off: a crash loses sales; set fsync = on")
-    if await conn.fetchval("SELECT pg_is_in_recovery()"):
+    if await store_server.is_standby(conn):
         raise Unwell("this is a standby: point DATABASE_URL at the primary")
     return f"PostgreSQL {text}, {where}"
 
@@ -134,7 +135,7 @@ async def _check_schema(conn: Conn) -> str:
 
 async def _check_clock(conn: Conn) -> str:
     before = utc_now()
-    theirs = await fetch_value(conn, "SELECT clock_timestamp()")
+    theirs = await store_server.read_clock(conn)
     after = utc_now()
     middle = before + (after - before) / 2
     drift_s = abs((theirs.astimezone(UTC) - middle).total_seconds())
