@@ -17,7 +17,7 @@ from kiti.config import ConfigurationError, Settings
 from kiti.jobs import audit as jobs
 from kiti.payments import audit as payments
 from kiti.payments.gateways.flutterwave import gateway_client
-from kiti.platform import store_server
+from kiti.platform import server_facts
 from kiti.platform.audit import Finding
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, connect
@@ -34,7 +34,7 @@ Check = Callable[[], Coroutine[Any, Any, str]]
 async def find_breaches(conn: Conn) -> list[Finding]:
     """Every row that breaks an invariant, in one snapshot of the database."""
     async with conn.transaction(isolation="repeatable_read", readonly=True):
-        await store_server.take_time(conn)
+        await server_facts.take_time(conn)
         return [
             *await booking.audit(conn),
             *await payments.audit(conn),
@@ -113,12 +113,12 @@ async def _check_all(settings: Settings, dsn: str, where: str) -> list[tuple[str
 
 
 async def _check_version(conn: Conn, where: str) -> str:
-    text = await store_server.get_version(conn)
+    text = await server_facts.get_version(conn)
     if int(text.split(".", maxsplit=1)[0]) < POSTGRES_VERSION_MIN:
         raise Unwell(f"PostgreSQL {text} is too old: {POSTGRES_VERSION_MIN} or later is needed")
-    if not await store_server.is_durable(conn):
+    if not await server_facts.is_durable(conn):
         raise Unwell("fsync is off: a crash loses sales; set fsync = on")
-    if await store_server.is_standby(conn):
+    if await server_facts.is_standby(conn):
         raise Unwell("this is a standby: point DATABASE_URL at the primary")
     return f"PostgreSQL {text}, {where}"
 
@@ -135,7 +135,7 @@ async def _check_schema(conn: Conn) -> str:
 
 async def _check_clock(conn: Conn) -> str:
     before = utc_now()
-    theirs = await store_server.read_clock(conn)
+    theirs = await server_facts.read_clock(conn)
     after = utc_now()
     middle = before + (after - before) / 2
     drift_s = abs((theirs.astimezone(UTC) - middle).total_seconds())

@@ -249,6 +249,10 @@ def _drop_rights(place: Place) -> None:
 def main() -> None:
     """Hold the server of the place that the command line names."""
     os.umask(0o077)
+    for fd in os.listdir("/proc/self/fd"):  # noqa: PTH208 names, not paths
+        if int(fd) > LISTENER_FD:  # a pipe of the command's shell, say, which would wait for us
+            with suppress(OSError):
+                os.close(int(fd))
     place = Place.from_arguments(sys.argv[1:])
     os.chdir(place.home)
     Keeper(place, socket.socket(fileno=LISTENER_FD)).run()

@@ -108,6 +108,7 @@ def _start(connection: socket.socket, place: Place) -> int:
             sys.executable,
             [sys.executable, "-P", "-m", KEEPER, *place.to_arguments()],
             {name: os.environ[name] for name in names},
-            file_actions=[*nowhere, (os.POSIX_SPAWN_DUP2, listener.fileno(), LISTENER_FD)],
+            # The listener first: in a command without standard streams it may be one of these.
+            file_actions=[(os.POSIX_SPAWN_DUP2, listener.fileno(), LISTENER_FD), *nowhere],
             setsid=True,
         )
