@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -124,6 +125,33 @@ async def test_sold_out_trips_do_not_shorten_a_page(site: Site, line: Line):
     assert trip["from"]["departsAt"] == "2096-05-01T07:45:00Z"
 
 
+async def test_between_two_stops_a_day_has_no_last_row(site: Site, line: Line):
+    await make_day(site, line)
+    query = TripQuery(line.stops[0], line.stops[4], STARTS_AT.date(), passengers=2)
+    sources = replace(site.sources, rows_max=1)
+    async with site.db.connection() as conn:
+        page = await find_trips(conn, sources, query=query, after=None, limit=3)
+        found = [item.offer.candidate.trip_id for item in page.items]
+        while page.next_key is not None:
+            page = await find_trips(conn, sources, query=query, after=page.next_key, limit=3)
+            assert page.nearest_dates is None
+            found += [item.offer.candidate.trip_id for item in page.items]
+    [whole] = await pages(site, line)
+
+    assert [str(trip_id) for trip_id in found] == [trip["id"] for trip in whole]
+
+
+async def test_between_cities_a_search_looks_at_so_many_rows(site: Site, line: Line):
+    await make_day(site, line)
+    query = TripQuery(line.lagos, line.ibadan, STARTS_AT.date())
+    async with site.db.connection() as conn:
+        page = await find_trips(
+            conn, replace(site.sources, rows_max=3), query=query, after=None, limit=20
+        )
+
+    assert (len(page.items), page.next_key) == (3, None)
+
+
 BAD_CURSORS = [
     "",
     "x",
@@ -139,6 +167,7 @@ BAD_CURSORS = [
     cursor_of("trips:departure", 2**63 - 1, str(new_id())),
     cursor_of("trips:departure", 2**70, str(new_id())),
     cursor_of("trips:departure", 1, "a\0b"),
+    cursor_of("trips:departure", 1, "no id"),
     cursor_of("trips:departure", 1, str(new_id()), 3),
     cursor_of("trips:price", "NGN", 5, 1, str(new_id())),
     cursor_of("stops", "CITY", 0, "lagos", str(new_id())),

@@ -55,7 +55,7 @@ async def found(conn: Conn, origin_id: UUID, end_id: UUID, on: date) -> list[Can
         origin=places[origin_id],
         destination=places[end_id],
         on=on,
-        since=None,
+        after=None,
         limit=1000,
     )
     assert not is_cut
@@ -132,25 +132,28 @@ async def test_a_coach_that_has_left_a_stop_is_found_at_the_next_one_only(db: Da
     assert len(there) == 1
 
 
-async def test_since_leaves_out_earlier_departures_only(db: Database):
+async def test_a_page_goes_on_after_a_departure_and_a_trip(db: Database):
     async with db.transaction() as conn:
         at = datetime(2096, 5, 1, 8, tzinfo=UTC)
         built = await one_trip(conn, starts_at=at)
         places = await find_search_places(conn, [built.stops[0], built.stops[2]])
+        trip_id = built.sheets[0].trip_id
 
-        async def search(since: datetime) -> int:
+        async def search(after: tuple[datetime, UUID]) -> int:
             rows, _ = await list_candidates(
                 conn,
                 origin=places[built.stops[0]],
                 destination=places[built.stops[2]],
                 on=at.date(),
-                since=since,
+                after=after,
                 limit=10,
             )
             return len(rows)
 
-        assert await search(at) == 1
-        assert await search(at + timedelta(seconds=1)) == 0
+        assert await search((at, UUID(int=trip_id.int - 1))) == 1
+        assert await search((at, trip_id)) == 0
+        assert await search((at - timedelta(seconds=1), trip_id)) == 1
+        assert await search((at + timedelta(seconds=1), UUID(int=0))) == 0
 
 
 async def test_more_rows_than_the_limit_are_told(db: Database):
@@ -164,7 +167,7 @@ async def test_more_rows_than_the_limit_are_told(db: Database):
                 origin=places[built.cities[0]],
                 destination=places[built.cities[1]],
                 on=date(2096, 5, 1),
-                since=None,
+                after=None,
                 limit=limit,
             )
             return len(rows), is_cut
@@ -238,7 +241,7 @@ async def test_cost_is_by_the_days_trips_not_by_those_on_file(live_db: Database)
 
         scans, reads = await reads_of_trip(conn)
         rows, _ = await list_candidates(
-            conn, origin=origin, destination=destination, on=on, since=None, limit=5000
+            conn, origin=origin, destination=destination, on=on, after=None, limit=5000
         )
         scans_after, reads_after = await reads_of_trip(conn)
         served = await list_dates_served(conn, origin=origin, destination=destination, dates=dates)

@@ -122,17 +122,13 @@ def from_cursor(sort: Sort, cursor: str) -> Key:
         ValidationFailed: it is none of ours, or of another order.
     """
     key = tuple(decode_cursor(cursor, f"trips:{sort}", *_PARTS[sort], int, str))
-    departure_of(key)
+    try:
+        departure_of(key)
+    except (OverflowError, ValueError):
+        raise wrong_cursor() from None
     return key
 
 
-def departure_of(key: Key) -> datetime:
-    """The departure in a key of any order.
-
-    Raises:
-        ValidationFailed: the key is a cursor's and names no instant.
-    """
-    try:
-        return _EPOCH + int(key[-2]) * _MICROSECOND
-    except OverflowError:
-        raise wrong_cursor() from None
+def departure_of(key: Key) -> tuple[datetime, UUID]:
+    """The departure and the trip in a key of any order."""
+    return _EPOCH + int(key[-2]) * _MICROSECOND, UUID(str(key[-1]))

@@ -18,12 +18,12 @@ from kiti.checkout.model_search import (
 from kiti.checkout.schemas_search import (
     AlightingOut,
     BoardingOut,
-    CallOut,
     LayoutOut,
     OperatorOut,
     PlaceOut,
     PlacesIn,
     PlacesOut,
+    TripCallOut,
     TripDetailOut,
     TripLayoutOut,
     TripOut,
@@ -176,9 +176,9 @@ def _trip_out(view: TripView) -> TripDetailOut:
     )
 
 
-def _call_out(call: Call, *, is_last: bool) -> CallOut:
+def _call_out(call: Call, *, is_last: bool) -> TripCallOut:
     local = call.local_arrival if is_last else call.local_departure
-    return CallOut(
+    return TripCallOut(
         stop_id=call.stop_id,
         sequence=call.sequence,
         name=call.name,

@@ -137,7 +137,7 @@ class TripsOut(Wire):
     nearest_dates: list[date] = Field(default_factory=list)
 
 
-class CallOut(Wire):
+class TripCallOut(Wire):
     """One stop of a trip; `localTime` is the departure, at the last stop the arrival."""
 
     stop_id: UUID
@@ -169,5 +169,5 @@ class TripDetailOut(Wire):
     status: TripStatus
     currency: str
     sales_close_at: datetime
-    stops: list[CallOut]
+    stops: list[TripCallOut]
     layout: TripLayoutOut

@@ -40,7 +40,6 @@ from kiti.platform.db import Conn
 from kiti.platform.errors import ValidationFailed
 from kiti.platform.money import Money
 
-# Trips of one day, each counted for every pair of stops it serves: what one search looks at.
 ROWS_MAX: Final = 5000
 NEAREST_DAYS: Final = 14
 NEAREST_MAX: Final = 3
@@ -48,10 +47,14 @@ NEAREST_MAX: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a search reads beside the database: trips and fares kept in memory."""
+    """What a search reads beside the database: layouts and fares kept in memory.
+
+    `rows_max`: how many departures it looks at, each counted for every pair of stops it serves.
+    """
 
     catalogue: Catalogue
     fare_tables: FareTables
+    rows_max: int = ROWS_MAX
 
 
 async def find_trips(
@@ -161,8 +164,8 @@ class Finder:
             origin=self._origin,
             destination=self._destination,
             on=query.on,
-            since=departure_of(after) if after is not None and goes_on else None,
-            limit=ROWS_MAX,
+            after=departure_of(after) if after is not None and goes_on else None,
+            limit=self._sources.rows_max,
         )
         trips = await self._one_each(rows)
         if query.sort == "price":

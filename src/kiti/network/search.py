@@ -38,14 +38,15 @@ async def list_candidates(
     origin: SearchPlace,
     destination: SearchPlace,
     on: date,
-    since: datetime | None,
+    after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> tuple[list[Candidate], bool]:
     """Trips that leave `origin` for `destination` on that date by the clock of the stop boarded.
 
-    Only what has not left yet, by the database's clock, and from `since` on when given. Earliest
-    first. Between cities a trip may come several times, once for each pair of stops. With it,
-    whether there are more than `limit` rows: then the latest are missing.
+    Only what has not left yet, by the database's clock, and after a departure and trip id when
+    they are given. Earliest first, then by id. Between cities a trip may come several times, once
+    for each pair of stops. With it, whether there are more than `limit` rows: then the latest are
+    missing.
     """
     days = [local_day(on, stop.timezone) for stop in origin.stops]
     rows = await store.list_candidates(
@@ -55,7 +56,7 @@ async def list_candidates(
         ends_at=[day.ends_at for day in days],
         to_stop_ids=[stop.stop_id for stop in destination.stops],
         is_round=_is_round(origin, destination),
-        since=since,
+        after=after,
         limit=limit + 1,
     )
     zones = {stop.stop_id: stop.timezone for stop in origin.stops}

@@ -66,14 +66,14 @@ async def list_candidates(
     ends_at: Sequence[datetime],
     to_stop_ids: Sequence[UUID],
     is_round: bool,
-    since: datetime | None,
+    after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Candidate]:
     """Trips that leave one of the first stops, each within its own bounds, for one of the second.
 
-    Only what has not left yet, and from `since` on when it is given; earliest departure first,
-    then by trip id, `limit` rows at most. Of one trip there is a row for each pair of stops, by
-    their nearest pair of calls, the earlier on a tie; a stop with itself only if `is_round`.
+    Only what has not left yet, and comes after a departure and trip when given; by departure, then
+    trip id, `limit` rows at most. Of one trip there is a row for each pair of stops, by their
+    nearest pair of calls, the earlier on a tie; a stop with itself only if `is_round`.
 
     The pairs come from the patterns, and each pattern's trips from a range of its index: the cost
     is by the trips of the day, not by those on file.
@@ -82,11 +82,7 @@ async def list_candidates(
         conn,
         Candidate,
         """
-        WITH board AS (
-          SELECT b.stop_id, b.begins_at, b.ends_at
-          FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
-            AS b (stop_id, begins_at, ends_at)
-        ), pair AS (
+        WITH pair AS (
           SELECT DISTINCT ON (on_call.pattern_id, on_call.stop_id, off_call.stop_id)
             on_call.pattern_id, on_call.stop_id AS from_stop_id, off_call.stop_id AS to_stop_id,
             on_call.position AS first, off_call.position AS last,
@@ -106,7 +102,8 @@ async def list_candidates(
           trip.starts_at + pair.departs_after AS departs_at,
           trip.starts_at + pair.arrives_after AS arrives_at
         FROM pair
-        JOIN board ON board.stop_id = pair.from_stop_id
+        JOIN unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
+          AS board (stop_id, begins_at, ends_at) ON board.stop_id = pair.from_stop_id
         CROSS JOIN LATERAL (
           SELECT t.trip_id, t.operator_id, t.layout_id, t.fare_table_id, t.starts_at
           FROM trip t
@@ -114,18 +111,21 @@ async def list_candidates(
             AND t.starts_at >= greatest(board.begins_at, now(), $6::timestamptz)
               - pair.departs_after
             AND t.starts_at < board.ends_at - pair.departs_after
+            AND ($6::timestamptz IS NULL
+              OR (t.starts_at + pair.departs_after, t.trip_id) > ($6::timestamptz, $7::uuid))
           ORDER BY t.starts_at, t.trip_id
-          LIMIT $7
+          LIMIT $8
         ) trip
         ORDER BY departs_at, trip.trip_id, pair.first, pair.last
-        LIMIT $7
+        LIMIT $8
         """,
         from_stop_ids,
         begins_at,
         ends_at,
         to_stop_ids,
         is_round,
-        since,
+        None if after is None else after[0],
+        None if after is None else after[1],
         limit,
     )
 
