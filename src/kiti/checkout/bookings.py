@@ -6,8 +6,8 @@ from uuid import UUID
 
 from kiti.booking.model import Booking, Ticket
 from kiti.booking.service import list_tickets
-from kiti.checkout.schemas_payments import payment_out
 from kiti.checkout.schemas_bookings import BookingOut, BookingSeatOut, TicketRefOut
+from kiti.checkout.schemas_payments import payment_out
 from kiti.network.catalogue import Catalogue
 from kiti.network.model import TripSheet
 from kiti.payments.service import History, list_histories
