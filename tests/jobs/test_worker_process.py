@@ -58,10 +58,10 @@ async def test_a_worker_that_stopped_responding_loses_its_job_and_changes_nothin
     probe: Database, start_worker: StartWorker
 ) -> None:
     await enqueue(probe, "mark", 1, hang="yes")
-    first = start_worker(lease_s=0.5)
+    first = start_worker(lease_s=1.5)
     assert await said(first) == "began 1"
     first.send_signal(signal.SIGSTOP)
-    second = start_worker(lease_s=0.5)
+    second = start_worker(lease_s=1.5)
     assert await said(second) == "began 1"
     first.send_signal(signal.SIGCONT)
     first.send_signal(signal.SIGTERM)
@@ -76,8 +76,8 @@ async def test_a_job_that_kills_its_worker_is_dead_after_its_last_attempt(
 ) -> None:
     await enqueue(probe, "poison", 1)
     for _ in range(3):
-        assert await ended(start_worker(lease_s=0.2)) == -signal.SIGKILL
-    survivor = start_worker(lease_s=0.2)
+        assert await ended(start_worker(lease_s=0.8)) == -signal.SIGKILL
+    survivor = start_worker(lease_s=0.8)
 
     async def is_dead() -> bool:
         return await count(probe, "job_dead") == 1
@@ -109,7 +109,7 @@ async def test_sigterm_lets_what_runs_end_and_gives_back_what_does_not(
 async def test_two_worker_processes_run_a_named_job_once_when_it_is_due(
     probe: Database, start_worker: StartWorker
 ) -> None:
-    workers = [start_worker(), start_worker()]
+    workers = [start_worker(lease_s=30), start_worker(lease_s=30)]
 
     async def are_listening() -> bool:
         listeners = "pg_stat_activity WHERE application_name = 'kiti listen'"

@@ -226,6 +226,7 @@ async def test_a_connection_waits_for_a_server_that_is_being_started_again(
     first = (await one.pids(1))["web"]
     assert await answer(port) == first
     os.kill(first, signal.SIGKILL)
+    assert await gone(first)  # until then it may still accept
     second = await answer(port)
     assert second == (await one.pids(1))["web"] != first
 
