@@ -50,3 +50,8 @@ async def list_trips(
         first,
         last,
     )
+
+
+async def has_stops(conn: Conn, *, feed: str) -> bool:
+    """Whether anything of the feed was ever written."""
+    return await fetch_value(conn, "SELECT EXISTS (SELECT FROM stop WHERE feed = $1)", feed)

@@ -5,19 +5,15 @@ Everything is found again by its key, so an import that was cut off is simply ru
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from itertools import islice
 from typing import Final, TypeVar
 from uuid import UUID
 
-from kiti.booking.model import NewStock
-from kiti.booking.service import open_sales
 from kiti.fares.service import put_fare_table
 from kiti.network.layout import Layout
 from kiti.network.model import NewCall, NewPattern, NewStop, NewTrip
 from kiti.network.service import (
-    insert_trips,
     put_layout,
     put_operator,
     put_patterns,
@@ -28,6 +24,7 @@ from kiti.platform.db import Conn, Database
 from kiti.timetable import store
 from kiti.timetable.gtfs.model import Feed, Pattern
 from kiti.timetable.model import Progress
+from kiti.timetable.on_sale import TripToSell, put_on_sale
 from kiti.timetable.planner import Plan, Run
 from kiti.timetable.report import Report
 from kiti.timetable.tariffs import Tariffs
@@ -38,16 +35,6 @@ Answer = TypeVar("Answer")
 RUNS_BATCH: Final = 2_000
 _ROWS_BATCH: Final = 200
 SALES_CLOSE_MINUTES: Final = 10
-# The version of a trip's row when it is new.
-FIRST_VERSION: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """What every trip of an import gets: the layout and its id."""
-
-    layout: Layout
-    layout_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +44,8 @@ class Written:
     operators: Mapping[str, UUID]
     patterns: Mapping[int, UUID]
     fare_tables: Mapping[str, UUID]
-    stock: Stock
+    layout: Layout
+    layout_id: UUID
 
 
 async def count_kept(db: Database, plan: Plan, report: Report, progress: Progress) -> None:
@@ -97,7 +85,7 @@ async def write_network(  # one step after the other, each on the ids of those b
     routes = await _write_routes(db, feed, route_ids, operators, feed_name)
     tables = await _write_fares(db, tariffs, route_ids, stops, progress)
     ids = await _write_patterns(db, list(patterns.values()), routes, stops, progress)
-    return Written(operators, ids, tables, Stock(layout, layout_id))
+    return Written(operators, ids, tables, layout, layout_id)
 
 
 async def write_trips(
@@ -116,57 +104,26 @@ def _trips_work(
     feed: Feed, written: Written, runs: Sequence[Run], feed_name: str
 ) -> Callable[[Conn], Awaitable[int]]:
     async def work(conn: Conn) -> int:
-        trips = [_new_trip(feed, written, run, feed_name) for run in runs]
-        n_legs = {
-            trip.trip_id: len(run.trip.pattern.calls) - 1
-            for trip, run in zip(trips, runs, strict=True)
-        }
-        return await put_trips(conn, trips, n_legs=n_legs, layouts=[written.stock])
+        return await put_on_sale(
+            conn, [_trip_to_sell(feed, written, run, feed_name) for run in runs]
+        )
 
     return work
 
 
-def _new_trip(feed: Feed, written: Written, run: Run, feed_name: str) -> NewTrip:
+def _trip_to_sell(feed: Feed, written: Written, run: Run, feed_name: str) -> TripToSell:
     pattern = run.trip.pattern
-    return NewTrip(
+    trip = NewTrip(
         operator_id=written.operators[feed.routes[pattern.route_id].agency_id],
         pattern_id=written.patterns[pattern.number],
-        layout_id=written.stock.layout_id,
+        layout_id=written.layout_id,
         fare_table_id=written.fare_tables[pattern.route_id],
         feed=feed_name,
         code=run.code,
         service_date=run.service_date,
         starts_at=run.starts_at,
     )
-
-
-async def put_trips(
-    conn: Conn,
-    trips: Sequence[NewTrip],
-    *,
-    n_legs: Mapping[UUID, int],
-    layouts: Iterable[Stock],
-    sales_close_minutes: int = SALES_CLOSE_MINUTES,
-) -> int:
-    """Write trips and open their sales; how many were new. Trips that are there stay as they are.
-
-    `n_legs` by trip id, `layouts` of all the trips; sales close so many minutes before the start.
-    """
-    by_id = {one.layout_id: one.layout for one in layouts}
-    new = await insert_trips(conn, trips)
-    stocks = [
-        NewStock(
-            trip_id=trip.trip_id,
-            n_seats=len(by_id[trip.layout_id].seats),
-            n_legs=n_legs[trip.trip_id],
-            blocked_seats=by_id[trip.layout_id].blocked,
-            sales_close_at=trip.starts_at - timedelta(minutes=sales_close_minutes),
-            sheet_version=FIRST_VERSION,
-        )
-        for trip in new
-    ]
-    await open_sales(conn, stocks)
-    return len(new)
+    return TripToSell(trip, written.layout, len(pattern.calls) - 1, SALES_CLOSE_MINUTES)
 
 
 async def _write_operators(
