@@ -21,7 +21,7 @@ from kiti.jobs.service import run_named
 from kiti.platform.clock import utc_now
 from kiti.platform.db import connect
 from kiti.platform.supervisor import Child, listening_socket, supervise
-from kiti.timetable.demo import list_operators, refresh_demo
+from kiti.timetable.demo.service import load_demo
 
 KITI: Final = (sys.executable, "-m", "kiti", "process")
 WORKERS_MAX: Final = 64
@@ -153,9 +153,8 @@ async def _load(settings: Settings, dsn: str) -> None:
     db = await connect(dsn, size=4)
     passwords = Passwords.of(settings)
     try:
-        await refresh_demo(db, now=utc_now())
-        operators = await list_operators(db)
-        await put_demo_accounts(db, passwords, operator_ids=operators)
+        loaded = await load_demo(db, today=utc_now().date())
+        await put_demo_accounts(db, passwords, operator_ids=list(loaded.operators.values()))
     finally:
         passwords.close()
         await db.close()

@@ -8,7 +8,7 @@ from kiti.checkout.till import Till
 from kiti.config import Settings
 from kiti.jobs.model import Handler, NamedJob
 from kiti.platform.idempotency import cleanup_idempotency
-from kiti.timetable.demo import make_trips
+from kiti.timetable.jobs import make_trips
 
 
 def handlers_of(till: Till) -> Mapping[str, Handler]:
