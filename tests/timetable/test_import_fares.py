@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from feed_make import FILES, read
+from kiti.fares.model import AMOUNT_MINOR_MAX
 from kiti.timetable.fares_csv import read_fares_csv
 from kiti.timetable.model import BadFares, FareUse, PerKm, parse_fare_use
 from kiti.timetable.own_fares import Fares
@@ -67,7 +68,7 @@ def test_the_csv_is_read_by_stops_and_class(tmp_path: Path):
         (HEADER + "LOS,IBA,STANDARD,-1\n", "line 2: the amount '-1'"),
         (HEADER + "LOS,IBA,STANDARD,\n", "line 2: the amount ''"),
         (HEADER + "LOS,IBA,STANDARD,5e3\n", "line 2: the amount"),
-        (HEADER + "LOS,IBA,STANDARD,999999999999\n", "line 2: the amount"),
+        (HEADER + f"LOS,IBA,STANDARD,{AMOUNT_MINOR_MAX + 1}\n", "line 2: the amount"),
         (HEADER + "LOS,IBA,,5000\n", "line 2: '' is no seat class"),
         (HEADER + "LOS,IBA,=cmd,5000\n", "line 2: '=cmd' is no seat class"),
         (HEADER + "LOS,IBA,VIP,1\n\nLOS,IBA,VIP,2\n", "line 4: another amount"),

@@ -14,7 +14,7 @@ from kiti.timetable.model import BadFares
 ROWS_MAX: Final = 1_000_000
 _COLUMNS: Final = Columns(("from_stop_id", "to_stop_id", "class", "amount"), required=4)
 _CLASS: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
-_AMOUNT: Final = re.compile(r"\d{1,12}", re.ASCII)
+_AMOUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
 
 # From stop and to stop, then seat class: an adult's fare in minor units.
 Matrix = Mapping[tuple[str, str], Mapping[str, int]]

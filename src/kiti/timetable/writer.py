@@ -50,21 +50,21 @@ class Written:
 
 async def count_kept(db: Database, plan: Plan, report: Report, progress: Progress) -> None:
     """For a dry run: how many of the plan's trips are there already, and how many are new."""
-    total = plan.runs_count()
+    total, done, kept = plan.runs_count(), 0, 0
     for batch in _batches(plan.runs(), RUNS_BATCH):
         async with db.connection() as conn:
-            report.runs_kept += await store.count_trips(
+            kept += await store.count_trips(
                 conn,
                 feed=report.feed,
                 codes=[run.code for run in batch],
                 service_dates=[run.service_date for run in batch],
             )
-        report.runs_new = min(report.runs_new + len(batch), total)
-        progress("comparing trips", report.runs_new, total)
-    report.runs_new = total - report.runs_kept
+        done += len(batch)
+        progress("comparing trips", done, total)
+    report.runs_kept, report.runs_new = kept, total - kept
 
 
-async def write_network(  # one step after the other, each on the ids of those before
+async def write_network(
     db: Database,
     plan: Plan,
     tariffs: Tariffs,
