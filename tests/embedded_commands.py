@@ -20,6 +20,9 @@ import asyncpg
 
 DEADLINE_S = 30.0
 
+# What asyncpg raises when the server is killed: also its own confusion, when that is mid-handshake.
+GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 # Attaches, says so, and stays until its input ends.
 _COMMAND = """
 import sys
@@ -194,7 +197,7 @@ async def ask_when_back(dsn: str, statement: str) -> object:
     for _ in range(int(DEADLINE_S / 0.05)):
         try:
             return await ask(dsn, statement)
-        except (OSError, asyncpg.PostgresError):
+        except GONE:
             with suppress(TimeoutError):
                 await asyncio.wait_for(never.wait(), 0.05)
     raise AssertionError("the server did not come back")

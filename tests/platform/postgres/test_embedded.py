@@ -1,8 +1,10 @@
 """The embedded server in quiet times: first start, restart, sharing, odd folders."""
 
 import os
+import select
 import signal
 import stat
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +15,7 @@ import pytest
 from embedded_commands import Command, ask, is_free, parent_of, postmaster_of, wait_until
 from kiti.platform.clock import monotonic_s
 from kiti.platform.postgres import EmbeddedPostgresError, embedded
+from kiti.platform.postgres.place import shipped_binaries
 
 
 def sockets_of(dsn: str) -> Path:
@@ -26,7 +29,11 @@ def remove_sockets(dsn: str) -> None:
 
 
 def environment_of(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/environ").read_bytes()
+    """What anybody here may read of it: of a process that gave up root's rights, maybe nothing."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except PermissionError:
+        return b""
 
 
 async def test_first_start_makes_a_cluster_and_a_restart_keeps_its_data(empty_folder: Path):
@@ -95,6 +102,45 @@ async def test_two_first_starts_at_once_make_one_server(empty_folder: Path):
         assert {one.is_owner, other.is_owner} == {True, False}
         assert await ask(one.dsn, "SELECT 1") == 1
     assert is_free(empty_folder / "postgres")
+
+
+def test_twin_two_initdb_at_once_do_not_both_succeed(empty_folder: Path):
+    folder = empty_folder / "data"
+    folder.mkdir(mode=0o700)
+    uid = 65534 if os.geteuid() == 0 else None
+    if uid is not None:
+        os.chown(folder, uid, uid)
+    makers = [
+        subprocess.Popen(
+            [shipped_binaries() / "initdb", "--no-sync", "-A", "peer", "-D", folder],
+            user=uid, group=uid, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    assert [maker.wait(30) for maker in makers] != [0, 0]
+
+
+async def test_keeper_heeds_the_end_of_its_commands_alone(data_dir: Path):
+    with embedded(data_dir) as attached:
+        conn = await asyncpg.connect(attached.dsn)
+        keeper = parent_of(postmaster_of(data_dir / "postgres"))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(keeper, number)
+        with embedded(data_dir) as again:  # it is still there to answer
+            assert not again.is_owner
+        assert await conn.fetchval("SELECT 1") == 1
+        await conn.close()
+
+
+async def test_pipe_of_the_shell_is_not_held_open(data_dir: Path):
+    ours, theirs = os.pipe()
+    os.set_inheritable(theirs, True)
+    with embedded(data_dir):
+        os.close(theirs)
+        waiting = select.poll()
+        waiting.register(ours, select.POLLIN)
+        assert waiting.poll(10_000), "somebody else has it open"
+    os.close(ours)
 
 
 async def test_many_starts_and_ends_at_once_never_meet_a_stopped_server(data_dir: Path):

@@ -25,7 +25,7 @@ def user_of(pid: int) -> int:
 
 
 def program_of(pid: int) -> Path:
-    return Path(f"/proc/{pid}/exe").readlink()
+    return Path(os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]))
 
 
 def owners_in(folder: Path) -> set[int]:
@@ -172,6 +172,13 @@ async def test_root_and_the_folders_user_share_a_server(
 def test_ordinary_user_is_told_that_a_folder_is_roots(installation: Installation, data_dir: Path):
     with installation.command(data_dir, uid=NOBODY) as command:
         assert "belongs to another user" in command.wait().refusal
+
+
+def test_ordinary_user_without_a_name_is_told_so(installation: Installation, empty_folder: Path):
+    nameless = 54321
+    os.chown(empty_folder, nameless, nameless)
+    with installation.command(empty_folder, uid=nameless) as command:
+        assert "user id 54321 has no name" in command.wait().refusal
 
 
 async def test_binaries_that_the_server_cannot_reach_are_copied(
