@@ -1,0 +1,233 @@
+"""Refunds on their way: sent once, looked up before they are sent again, followed to the end."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from kiti.payments import refunding
+from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
+from kiti.payments.gateways.registry import Gateways
+from kiti.payments.model import Receipt
+from kiti.payments.service import owe_refund
+from kiti.platform.ids import new_id
+from paying_steps import open_unheard, refunds
+from payments_site import Passenger, Site
+from waiting import until
+
+
+async def owed(site: Site) -> tuple[Passenger, dict[str, Any], UUID]:
+    """A payment that was too little; its refund is owed and not sent yet."""
+    ada, payment = await open_unheard(site)
+    await site.pay(payment, "pay_wrong_amount")
+    await ada.status(payment)
+    return ada, payment, await site.value("SELECT refund_id FROM refund")
+
+
+async def send(site: Site, refund_id: UUID) -> bool:
+    return await refunding.send_refund(site.db, site.till.gateways, refund_id=refund_id)
+
+
+async def state(site: Site) -> tuple[str, int]:
+    ((status, tries),) = await site.rows("SELECT status, tries FROM refund")
+    return status, tries
+
+
+async def let_it_settle(site: Site) -> None:
+    """As if the gateway had had the time to finish what it did not answer."""
+    await site.value("UPDATE refund SET sent_at = sent_at - interval '30 s' RETURNING 1")
+
+
+@pytest.mark.parametrize("fault", ["lose_reply", "error_after"])
+async def test_40_a_lost_reply_is_looked_up_and_not_sent_again(site: Site, fault: str) -> None:
+    ada, payment, _ = await owed(site)
+    await site.sandbox.fault("refund", fault)
+    await site.work()
+    assert await state(site) == ("sending", 1)
+    assert [r[3] for r in await refunds(ada, payment)] == ["PENDING"]
+    await site.job("retry-refunds")
+    assert await state(site) == ("succeeded", 1)
+    assert await site.calls("refund") == 1
+    assert len(await site.refunds_at_gateway(payment)) == 1
+    assert await site.breaches() == []
+
+
+async def test_40_a_request_that_was_lost_is_sent_again_once_it_cannot_appear(site: Site) -> None:
+    _, payment, _ = await owed(site)
+    await site.sandbox.fault("refund", "drop")
+    await site.work()
+    assert await state(site) == ("sending", 1)
+    await site.job("retry-refunds")  # it may still be on its way
+    assert await state(site) == ("sending", 1)
+    assert await site.calls("refund") == 1
+    await let_it_settle(site)
+    await site.job("retry-refunds")
+    assert await state(site) == ("succeeded", 2)
+    assert len(await site.refunds_at_gateway(payment)) == 1
+    assert await site.breaches() == []
+
+
+async def test_40_without_the_lookup_the_money_would_go_twice(site: Site) -> None:
+    """The twin: the gateway gives what it is asked for, as often as it is asked."""
+    ada, payment = await open_unheard(site)
+    await site.pay(payment)
+    await ada.status(payment)
+    (charge,) = (await site.sandbox.payment(payment["transactionId"]))["charges"]
+    for _ in range(2):
+        path = f"/transactions/{charge['id']}/refund"
+        answer = await site.sandbox.call("POST", path, json={"amount": 1, "comments": "the same"})
+        assert answer.status_code == 200
+    assert len(await site.refunds_at_gateway(payment)) == 2
+
+
+async def test_39_two_senders_send_once(site: Site) -> None:
+    _, payment, refund_id = await owed(site)
+    gate = asyncio.Barrier(8)
+
+    async def sending() -> bool:
+        await gate.wait()
+        return await send(site, refund_id)
+
+    assert sum(await asyncio.gather(*(sending() for _ in range(8)))) == 1
+    assert await site.calls("refund") == 1
+    assert len(await site.refunds_at_gateway(payment)) == 1
+
+
+async def test_39_never_more_than_came(site: Site) -> None:
+    await owed(site)
+    async with site.db.transaction() as conn:
+        row = await conn.fetchrow("SELECT * FROM payment_receipt")
+        assert row is not None
+        receipt = Receipt(
+            **{
+                name: row[name]
+                for name in (
+                    "receipt_id", "payment_id", "gateway", "gateway_transaction_id",
+                    "amount_minor", "currency", "applied_minor", "refunded_minor", "learned_at",
+                )
+            }
+        )  # fmt: skip
+    assert receipt.refunded_minor == receipt.amount_minor
+    with pytest.raises(AssertionError):
+        async with site.db.transaction() as conn:
+            await owe_refund(conn, receipt=receipt, reason="ANOTHER", amount_minor=1)
+    async with site.db.transaction() as conn:
+        same = await owe_refund(conn, receipt=receipt, reason="UNDERPAID", amount_minor=1)
+    assert not same  # one refund for each reason
+    assert await site.value("SELECT count(*) FROM refund") == 1
+    with pytest.raises(asyncpg.CheckViolationError, match="payment_receipt_refunded_check"):
+        await site.value("UPDATE payment_receipt SET refunded_minor = refunded_minor + 1")
+
+
+async def test_41_refused_stays_owed_and_is_tried_again(site: Site) -> None:
+    ada, payment, _ = await owed(site)
+    await site.sandbox.fault("refund", "fail_refund", refuse=True)
+    await site.work()
+    assert await state(site) == ("failed", 1)
+    assert [r[3] for r in await refunds(ada, payment)] == ["FAILED"]
+    assert await site.value("SELECT next_try_at > clock_timestamp() FROM refund")
+    await site.job("retry-refunds")
+    assert await state(site) == ("succeeded", 2)
+    assert len(await site.refunds_at_gateway(payment)) == 1
+
+
+async def test_41_failed_later_is_told_and_sent_again_in_its_turn(site: Site) -> None:
+    ada, payment, _ = await owed(site)
+    await site.sandbox.fault("refund", "fail_refund", delay_s=600)
+    await site.work()
+    assert await state(site) == ("pending", 1)
+    await site.sandbox.advance(601)
+    await site.job("retry-refunds")
+    assert await state(site) == ("failed", 1)
+    assert [r[3] for r in await refunds(ada, payment)] == ["FAILED"]
+    await site.job("retry-refunds")
+    assert await state(site) == ("succeeded", 2)
+    made = await site.refunds_at_gateway(payment)
+    assert [each["status"] for each in made] == ["failed", "completed"]
+    assert await site.breaches() == []
+
+
+async def test_44_no_webhook_tells_and_the_end_is_found(site: Site) -> None:
+    ada, payment, _ = await owed(site)
+    await site.sandbox.fault("refund", "succeed_late", delay_s=600)
+    await site.work()
+    assert [r[3] for r in await refunds(ada, payment)] == ["PENDING"]
+    await site.sandbox.advance(601)
+    await site.job("retry-refunds")
+    assert [r[3] for r in await refunds(ada, payment)] == ["SUCCEEDED"]
+    assert await site.calls("refund") == 1
+
+
+async def test_a_gateway_that_is_away_was_asked_nothing(site: Site) -> None:
+    _, payment, refund_id = await owed(site)
+    async with gateway_client() as client:
+        keys = FlutterwaveKeys("key", "hash")
+        nobody = Gateways([Flutterwave(client, base_url="http://127.0.0.1:9/v3", keys=keys)])
+        for gateways in (nobody, Gateways([])):
+            assert await refunding.send_refund(site.db, gateways, refund_id=refund_id)
+            assert await state(site) == ("owed", 0)
+            assert await site.value("SELECT sent_at FROM refund") is None
+    await site.job("retry-refunds")
+    assert await state(site) == ("succeeded", 1)
+    assert len(await site.refunds_at_gateway(payment)) == 1
+
+
+async def test_its_tries_run_out_and_a_person_is_told(site: Site) -> None:
+    await owed(site)
+    await site.value("UPDATE refund SET tries = 11 RETURNING 1")
+    await site.sandbox.fault("refund", "fail_refund", refuse=True)
+    await site.work()
+    assert await state(site) == ("failed", 12)
+    assert await site.value("SELECT next_try_at FROM refund") is None
+    (found,) = await site.breaches()
+    assert found.invariant == "a refund that is owed moves on"
+    await site.job("retry-refunds")  # the person has looked
+    assert (await state(site))[0] == "succeeded"
+    assert await site.breaches() == []
+
+
+async def test_a_sender_that_dies_is_followed_by_another(site: Site) -> None:
+    _, payment, refund_id = await owed(site)
+    await site.sandbox.fault("refund", "delay", delay_s=600)
+    dying = asyncio.create_task(send(site, refund_id))
+
+    async def is_asked() -> bool:
+        return await site.calls("refund") > 0
+
+    await until(is_asked)
+    dying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dying
+    assert not await send(site, refund_id)  # its lease still runs
+    await site.sandbox.advance(601)
+
+    async def has_arrived() -> bool:
+        return len(await site.refunds_at_gateway(payment)) == 1
+
+    await until(has_arrived)
+    await site.value("UPDATE refund SET leased_until = clock_timestamp() RETURNING 1")
+    assert await send(site, refund_id)
+    assert await state(site) == ("succeeded", 1)
+    assert await site.calls("refund") == 1
+
+
+async def test_a_refund_that_is_done_is_not_touched(site: Site) -> None:
+    _, _, refund_id = await owed(site)
+    await site.work()
+    assert not await send(site, refund_id)
+    assert not await send(site, new_id())
+    assert (await site.job("retry-refunds"))["processed"] == 0
+
+
+async def test_refunds_are_retried_by_themselves_in_time(site: Site) -> None:
+    await owed(site)
+    await site.sandbox.fault("refund", "fail_refund", refuse=True)
+    await site.work()
+    count = await refunding.retry_refunds(site.db, site.till.gateways, is_by_hand=False)
+    assert count == 0
+    await site.value("UPDATE refund SET next_try_at = clock_timestamp() RETURNING 1")
+    count = await refunding.retry_refunds(site.db, site.till.gateways, is_by_hand=False)
+    assert count == 1
+    assert (await state(site))[0] == "succeeded"

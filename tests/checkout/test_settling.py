@@ -1,0 +1,208 @@
+"""Money that comes: right, wrong, twice or unannounced; it ends in a seat or a refund."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from kiti.checkout.settling import settle
+from kiti.checkout.watching import come_back
+from kiti.payments.gateways.port import GatewayReceipt, PaymentSnapshot
+from kiti.platform.money import Money
+from paying_steps import assert_confirmed_once, assert_refunded, open_unheard, refunds
+from payments_site import Site
+
+
+async def test_27_too_little_goes_back_whole(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    await site.pay(payment, "pay_wrong_amount")
+    status = await ada.status(payment)
+    assert status["received"] == {"amount": ada.total - 1, "currency": "NGN"}
+    await assert_refunded(site, ada, payment, "UNDERPAID", money=Money(ada.total - 1, "NGN"))
+    assert (await ada.read())["status"] == "HELD"
+    again = await ada.open()  # the hold is still theirs to pay
+    await site.pay(again)
+    assert (await ada.status(again))["status"] == "SUCCEEDED"
+    await assert_confirmed_once(site, ada)
+
+
+async def test_two_parts_of_the_price_do_not_add_up(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    for _ in range(2):
+        await site.money_unannounced(payment, amount=ada.major / 2)
+    await site.job("poll-payments")
+    await site.job("poll-payments")
+    await site.work()
+    assert {r[0] for r in await refunds(ada, payment)} == {"UNDERPAID"}
+    assert len(await site.refunds_at_gateway(payment)) == 2
+    assert (await ada.read())["status"] == "HELD"
+    assert await site.breaches() == []
+
+
+async def test_28_too_much_confirms_and_the_excess_goes_back_once(site: Site) -> None:
+    ada = await site.passenger()
+    await site.sandbox.fault("create", "wrong_amount", amount=ada.major + 50)
+    payment = await ada.open()
+    await site.pay(payment)
+    await site.webhook(payment)
+    await site.work()
+    await site.job("poll-payments")
+    await assert_refunded(site, ada, payment, "OVERPAID", money=Money(5000, "NGN"))
+    await assert_confirmed_once(site, ada)
+
+
+async def test_29_the_right_number_in_the_wrong_currency(site: Site) -> None:
+    ada = await site.passenger()
+    await site.sandbox.fault("create", "wrong_currency", currency="KES")
+    payment = await ada.open()
+    await site.pay(payment)
+    await site.webhook(payment)
+    await assert_refunded(site, ada, payment, "WRONG_CURRENCY", money=Money(ada.total, "KES"))
+    assert (await ada.read())["status"] == "HELD"
+
+
+async def test_30_the_payer_bears_the_fee(site: Site) -> None:
+    await site.sandbox.options(customer_bears_fee=True)
+    ada, payment = await open_unheard(site)
+    await site.pay(payment)
+    assert (await ada.status(payment))["received"]["amount"] == ada.total
+    assert await site.value("SELECT charged_minor > amount_minor FROM payment_receipt")
+    await assert_confirmed_once(site, ada)
+
+
+async def test_33_one_reference_paid_twice_gives_one_ticket(site: Site) -> None:
+    ada = await site.passenger()
+    await site.sandbox.fault("create", "duplicate")
+    payment = await ada.open()
+    await site.pay(payment)
+    await site.webhook(payment, 2)
+    await assert_refunded(site, ada, payment, "DUPLICATE")
+    await assert_confirmed_once(site, ada)
+    status = await ada.status(payment)
+    assert status["received"] == {"amount": 2 * ada.total, "currency": "NGN"}
+
+
+async def test_33_a_second_payment_that_nobody_announced_is_found(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    await site.pay(payment)
+    assert (await ada.status(payment))["status"] == "SUCCEEDED"
+    await site.money_unannounced(payment)
+    await site.job("poll-payments")  # once more after success: all transactions are listed
+    await assert_refunded(site, ada, payment, "DUPLICATE")
+    await assert_confirmed_once(site, ada)
+    watched = "SELECT count(*) FROM payment WHERE next_poll_at IS NOT NULL"
+    assert await site.value(watched) == 0
+
+
+async def test_35_a_forged_return_changes_nothing(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    obi, paid = await open_unheard(site)
+    await site.pay(paid)
+    (theirs,) = (await site.sandbox.payment(paid["transactionId"]))["charges"]
+    for hint in (str(theirs["id"]), "1", "successful", ""):
+        found = await come_back(
+            site.db,
+            site.till,
+            reference=payment["transactionId"],
+            gateway_transaction_id=hint,
+        )
+        assert found is not None
+        assert found.wire_status == "PENDING"
+        await site.value("UPDATE payment SET asked_at = NULL RETURNING 1")
+    assert (
+        await come_back(site.db, site.till, reference="KT-X", gateway_transaction_id=None)
+    ) is None
+    assert (await ada.read())["status"] == "HELD"
+    assert (await obi.status(paid))["status"] == "SUCCEEDED"
+    assert await site.breaches() == []
+
+
+@pytest.mark.parametrize("fault", ["lose_reply", "error_after", "drop"])
+async def test_37_silence_is_no_failure(site: Site, fault: str) -> None:
+    ada, payment = await open_unheard(site)
+    await site.pay(payment)
+    await site.sandbox.fault("verify", fault)
+    assert (await ada.status(payment))["status"] == "PENDING"
+    await site.job("poll-payments")
+    await assert_confirmed_once(site, ada)
+
+
+async def test_not_found_stays_pending(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    await site.job("poll-payments")
+    assert (await ada.status(payment))["status"] == "PENDING"
+    assert await site.breaches() == []
+
+
+async def test_declined_is_failed_and_the_same_page_may_still_succeed(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    await site.pay(payment, "decline")
+    assert (await ada.status(payment))["status"] == "FAILED"
+    assert (await ada.read())["status"] == "HELD"
+    await site.pay(payment)
+    await site.job("poll-payments")
+    assert (await ada.status(payment))["status"] == "SUCCEEDED"
+    await assert_confirmed_once(site, ada)
+
+
+async def test_the_status_asks_once_in_five_seconds(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    await asyncio.gather(*(ada.status(payment) for _ in range(12)))
+    assert await site.calls("verify") == 1
+    await site.value("UPDATE payment SET asked_at = asked_at - interval '5 s' RETURNING 1")
+    await ada.status(payment)
+    assert await site.calls("verify") == 2
+    await site.pay(payment)
+    assert (await ada.status(payment))["status"] == "PENDING"  # asked a moment ago
+
+
+async def test_without_the_claim_every_reader_would_ask(site: Site) -> None:
+    """The twin: readers who look at the time and then ask all see the same time."""
+    await open_unheard(site)
+    gate = asyncio.Barrier(5)
+
+    async def read() -> bool:
+        may_ask = await site.value(
+            "SELECT asked_at IS NULL OR asked_at < clock_timestamp() - interval '5 s' FROM payment"
+        )
+        await gate.wait()
+        await site.value("UPDATE payment SET asked_at = clock_timestamp() RETURNING 1")
+        return bool(may_ask)
+
+    assert sum(await asyncio.gather(*(read() for _ in range(5)))) == 5
+
+
+async def test_a_receipt_belongs_to_one_payment(site: Site) -> None:
+    """The same transaction named for two payments is one receipt, of the first."""
+    ada, _ = await open_unheard(site)
+    obi, _ = await open_unheard(site)
+    rows = await site.rows("SELECT payment_id, booking_id FROM payment")
+    ids = {booking_id: payment_id for payment_id, booking_id in rows}
+    receipt = GatewayReceipt("7", Money(ada.total, "NGN"))
+    for booking_id in (ada.booking_id, obi.booking_id):
+        await settle(
+            site.db,
+            payment_id=ids[booking_id],
+            snapshot=PaymentSnapshot("SUCCEEDED", (receipt,)),
+            late_money_minutes=60,
+        )
+    assert (await ada.read())["status"] == "CONFIRMED"
+    assert (await obi.read())["status"] == "HELD"
+    assert await site.breaches() == []
+
+
+async def test_a_lock_that_is_not_had_in_time_loses_nothing(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    await site.pay(payment)
+    blocker = await asyncpg.connect(site.dsn)
+    async with blocker.transaction():
+        await blocker.execute("SELECT 1 FROM trip_inventory FOR UPDATE")
+        answer = await site.client.get(
+            "/api/payments/status",
+            params={"transactionId": payment["transactionId"]},
+            headers=ada.headers,
+        )
+        assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
+    await blocker.close()
+    await site.job("poll-payments")
+    await assert_confirmed_once(site, ada)
