@@ -94,8 +94,8 @@ async def brute_force(
         pairs: list[Found] = []
         for origin in ends[0]:
             for end in ends[1]:
-                if origin == end and query.origin_id != origin:
-                    continue
+                if origin == end and not (query.origin_id == query.destination_id == origin):
+                    continue  # a stop with itself only when it was asked for twice
                 try:
                     segment = sheet.segment(origin, end)
                 except (StopNotOnTrip, SegmentBackwards):

@@ -63,7 +63,7 @@ async def found(conn: Conn, origin_id: UUID, end_id: UUID, on: date) -> list[Can
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
