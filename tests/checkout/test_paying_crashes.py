@@ -45,7 +45,7 @@ async def asked_by(site: Site, ada: Passenger, key: str) -> Asked:
     body = Body(b"", ada.body(idempotencyKey=key))
     claim = claim_for(f"guest:{holder_id}", route=ROUTE, path=PATH, key=key, body=body)
     wish = Wish(ada.booking_id, ada.total, None, PaymentMethod.CARD, None)
-    return Asked(holder_id, claim, str(ada.booking_id), lambda: wish)
+    return Asked(holder_id, False, claim, str(ada.booking_id), lambda: wish)
 
 
 async def let_leases_end(site: Site) -> None:

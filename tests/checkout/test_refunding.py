@@ -231,3 +231,24 @@ async def test_refunds_are_retried_by_themselves_in_time(site: Site) -> None:
     count = await refunding.retry_refunds(site.db, site.till.gateways, is_by_hand=False)
     assert count == 1
     assert (await state(site))[0] == "succeeded"
+
+
+async def test_a_sending_that_may_still_appear_is_waited_for(site: Site) -> None:
+    """An older refund failed, the next fell silent: the failure says nothing of the silent one."""
+    _, payment, refund_id = await owed(site)
+    await site.sandbox.fault("refund", "fail_refund")
+    await site.work()
+    assert await state(site) == ("failed", 1)
+    await site.sandbox.fault("refund", "drop")
+    await site.job("retry-refunds")
+    assert await state(site) == ("sending", 2)
+    for _ in range(2):
+        await site.job("retry-refunds")
+        assert await state(site) == ("sending", 2)
+    await let_it_settle(site)
+    await site.job("retry-refunds")
+    assert await state(site) == ("failed", 2)
+    assert await send(site, refund_id)
+    assert await state(site) == ("succeeded", 3)
+    living = [r for r in await site.refunds_at_gateway(payment) if r["status"] != "failed"]
+    assert len(living) == 1

@@ -61,13 +61,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call to pay: whose, under which key.
+    """A call to pay: whose (an account's, or a guest's), under which key.
 
     `wish` reads the fields, once the key and the booking's holder are known to be right;
     `booking_hint` is the booking's id as the body has it, whatever it is.
     """
 
     holder_id: UUID
+    is_account: bool
     claim: Claim
     booking_hint: str | None
     wish: Callable[[], Wish]
@@ -163,7 +164,7 @@ async def _begin(conn: Conn, till: Till, asked: Asked) -> _Begun | Answer:
     )
     if payable.total.amount_minor == 0:
         return await _confirm_free(conn, till, asked.claim, payment, ends_at)
-    request = await _request(conn, till, payment, wish.method, ends_at)
+    request = await _request(conn, till, asked, payment, ends_at)
     return _Begun(payment, ends_at, gateway, request)
 
 
@@ -229,20 +230,19 @@ async def _open_payment(
 
 
 async def _request(
-    conn: Conn, till: Till, payment: Payment, method: PaymentMethod, ends_at: datetime
+    conn: Conn, till: Till, asked: Asked, payment: Payment, ends_at: datetime
 ) -> CheckoutRequest:
-    account = await find_account(conn, payment.holder_id)
+    """What the gateway is asked; it may reach the booking's contact, else the account."""
+    account = await find_account(conn, payment.holder_id) if asked.is_account else None
     contact = await find_contact(conn, booking_id=payment.booking_id)
-    email = contact.email if contact is not None else None
-    if email is None and account is not None:
-        email = account.email
-    phone = contact.phone if contact is not None else None
-    if phone is None and account is not None:
-        phone = account.phone
+    email = None if contact is None else contact.email
+    phone = None if contact is None else contact.phone
+    if account is not None:
+        email, phone = email or account.email, phone or account.phone
     return CheckoutRequest(
         reference=payment.reference,
         money=payment.money,
-        method=method,
+        method=PaymentMethod(payment.method),
         email=email or till.address_of_nobody(payment.holder_id),
         name=None if account is None else account.name,
         phone=phone,

@@ -30,7 +30,8 @@ def router(db: Database, callers: Callers, till: Till) -> APIRouter:
         assert key is not None, "a required key was read"  # noqa: S101 (for the type checker)
         scope = f"{caller.kind}:{caller.id}"
         claim = claim_for(scope, route=ROUTE, path=PATH, key=key, body=body)
-        asked = Asked(caller.id, claim, body.text("bookingId"), lambda: _wish(body))
+        is_account = caller.kind == "account"
+        asked = Asked(caller.id, is_account, claim, body.text("bookingId"), lambda: _wish(body))
         return (await initiate(db, till, asked)).response()
 
     for path, is_listed in (("/initiate", True), ("", False)):

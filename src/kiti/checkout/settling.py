@@ -93,7 +93,7 @@ async def _settle(
     received = await payments.new_receipts(conn, gateway=payment.gateway, snapshot=snapshot)
     if not received:
         return
-    learned_at = await payments.read_clock(conn)
+    learned_at = payment.now  # before any lock is waited for
     confirmation: Confirmation | None = None
     decided: list[tuple[GatewayReceipt, Use, bool]] = []
     for each in received:
@@ -135,7 +135,7 @@ async def _record(
 ) -> None:
     for received, use, confirms in decided:
         is_new = await payments.record_receipt(
-            conn, payment_id=payment.payment_id, received=received, use=use, learned_at=learned_at
+            conn, payment=payment, received=received, use=use, learned_at=learned_at
         )
         if confirms and not is_new:
             raise _Overtaken

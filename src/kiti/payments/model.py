@@ -21,7 +21,7 @@ EventState = Literal["queued", "done", "unconfirmed", "parked"]
 TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
     "creating": frozenset({"open", "unknown", "succeeded", "failed", "cancelled", "expired"}),
     "open": frozenset({"succeeded", "failed", "cancelled", "expired"}),
-    "unknown": frozenset({"open", "succeeded", "failed", "cancelled", "expired"}),
+    "unknown": frozenset({"succeeded", "failed", "cancelled", "expired"}),
     "failed": frozenset({"succeeded"}),
     "cancelled": frozenset({"succeeded"}),
     "expired": frozenset({"succeeded"}),

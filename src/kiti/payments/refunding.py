@@ -7,7 +7,7 @@ delay, and when its tries have run out only by hand.
 """
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -55,11 +55,7 @@ async def send_refund(db: Database, gateways: Gateways, *, refund_id: UUID) -> b
         log.error("no gateway to refund through", gateway=taken.gateway)
         await _record_sending(db, taken, RefundSnapshot("NOT_SENT"))
         return True
-    try:
-        async with asyncio.timeout(CALLS_S):
-            await _advance(db, gateway, taken)
-    except TimeoutError:
-        await _put_back(db, taken, status="sending" if taken.sent_before is None else taken.before)
+    await _advance(db, gateway, taken)
     return True
 
 
@@ -73,8 +69,11 @@ async def _advance(db: Database, gateway: Refunds, taken: TakenRefund) -> None:
         gateway_refund_id=taken.gateway_refund_id,
     )
     if taken.sent_before is not None:
-        found = await gateway.find_refund(request)
-        if not _may_send_again(taken, sent_before=taken.sent_before, found=found):
+        found = await _find(gateway, request)
+        if taken.now - taken.sent_before < SETTLE and not _is_certain(taken, found):
+            await _put_back(db, taken, status=taken.before)
+            return
+        if not _may_send_again(taken, found):
             await _record_found(db, taken, found)
             return
         async with db.transaction() as conn:
@@ -83,14 +82,34 @@ async def _advance(db: Database, gateway: Refunds, taken: TakenRefund) -> None:
     await _record_sending(db, taken, await gateway.create_refund(request))
 
 
-def _may_send_again(taken: TakenRefund, *, sent_before: datetime, found: RefundSnapshot) -> bool:
-    """Whether the gateway surely has no refund of ours that lives, or that may still appear.
+async def _find(gateway: Refunds, request: RefundRequest) -> RefundSnapshot:
+    """What the gateway knows of our refund; its list may be long, but not the lease."""
+    try:
+        async with asyncio.timeout(CALLS_S):
+            return await gateway.find_refund(request)
+    except TimeoutError:
+        return RefundSnapshot("UNKNOWN", reason="too slow")
 
-    A failure is first recorded, and sent again when its turn comes.
+
+def _is_certain(taken: TakenRefund, found: RefundSnapshot) -> bool:
+    """Whether an answer soon after a sending holds: that sending may still have to appear.
+
+    A living refund is one; a failed one only when the last sending was answered.
+    """
+    if found.status == "FAILED":
+        return taken.before != "sending"
+    return found.status in {"SUCCEEDED", "PENDING"}
+
+
+def _may_send_again(taken: TakenRefund, found: RefundSnapshot) -> bool:
+    """Whether the gateway has no refund of ours that lives.
+
+    A failure is first recorded, and sent again when its turn comes. What was accepted once is
+    never sent again because it cannot be found.
     """
     if found.status == "FAILED":
         return taken.before == "failed"
-    return found.status == "NOT_FOUND" and taken.now - sent_before >= SETTLE
+    return found.status == "NOT_FOUND" and taken.before != "pending"
 
 
 async def _record_found(db: Database, taken: TakenRefund, found: RefundSnapshot) -> None:

@@ -4,6 +4,7 @@ With `model.py` and the port all that other slices may import. What decides abou
 business of `checkout`; here is what follows for the money.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ VERIFY_PAYMENT: Final = "payment.verify"
 KEY_KEPT: Final = timedelta(hours=24)
 HASTE_S: Final = 30
 WATCH_LEASE_S: Final = 60
+_REFERENCE: Final = re.compile(r"[A-Z0-9-]{8,64}\Z")
 
 Watched = WatchedRow
 
@@ -78,6 +80,11 @@ def new_reference() -> str:
     return f"KT-{new_code(20)}"
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text of a stranger could be a reference of ours."""
+    return _REFERENCE.match(text) is not None
+
+
 async def read_clock(conn: Conn) -> datetime:
     """The database's clock, now."""
     return await store.read_clock(conn)
@@ -111,6 +118,8 @@ async def get_payment(conn: Conn, *, payment_id: UUID) -> Payment:
 
 async def find_payment(conn: Conn, *, reference: str) -> Payment | None:
     """The payment of this reference, whoever's it is; None when there is none."""
+    if not is_reference(reference):
+        return None
     return await store.find_payment(conn, reference=reference)
 
 
@@ -120,6 +129,8 @@ async def get_holders_payment(conn: Conn, *, reference: str, holder_id: UUID) ->
     Raises:
         NoSuchPayment: there is none, or it is another's.
     """
+    if not is_reference(reference):
+        raise NoSuchPayment
     found = await store.find_payment(conn, reference=reference, holder_id=holder_id)
     if found is None:
         raise NoSuchPayment
@@ -184,7 +195,7 @@ async def new_receipts(
 
 
 async def record_receipt(
-    conn: Conn, *, payment_id: UUID, received: GatewayReceipt, use: Use, learned_at: datetime
+    conn: Conn, *, payment: Payment, received: GatewayReceipt, use: Use, learned_at: datetime
 ) -> bool:
     """Keep a receipt with what becomes of it, and owe what is left; False when it is kept already.
 
@@ -192,10 +203,9 @@ async def record_receipt(
 
     Locks: the payment, after trip and booking.
     """
-    payment = await store.lock_payment(conn, payment_id=payment_id)
     receipt = Receipt(
         receipt_id=new_id(),
-        payment_id=payment_id,
+        payment_id=payment.payment_id,
         gateway=payment.gateway,
         gateway_transaction_id=received.gateway_transaction_id,
         amount_minor=received.money.amount_minor,
@@ -212,7 +222,7 @@ async def record_receipt(
     )
     if not is_new:
         return False
-    await store.mark_succeeded(conn, payment_id=payment_id)
+    await store.mark_succeeded(conn, payment_id=payment.payment_id)
     left = receipt.amount_minor - use.applied_minor
     if left > 0:
         assert use.refund_reason is not None, "money without a use"  # noqa: S101 (a caller's bug)

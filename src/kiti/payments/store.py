@@ -68,23 +68,6 @@ async def get_payment(conn: Conn, *, payment_id: UUID) -> Payment:
     )
 
 
-async def lock_payment(conn: Conn, *, payment_id: UUID) -> Payment:
-    """The payment, its row locked. After the locks of trip and booking, where those are taken."""
-    return await fetch_one(
-        conn,
-        Payment,
-        """
-        SELECT payment_id, reference, booking_id, trip_id, holder_id, gateway, method, amount_minor,
-               currency, status, redirect_url, gateway_id, created_at, expires_at,
-               clock_timestamp() AS now
-        FROM payment
-        WHERE payment_id = $1
-        FOR NO KEY UPDATE
-        """,
-        payment_id,
-    )
-
-
 async def lock_open_payment(conn: Conn, *, booking_id: UUID) -> Payment | None:
     """The booking's open attempt, its row locked; None when there is none.
 

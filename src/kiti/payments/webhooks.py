@@ -7,9 +7,15 @@ from uuid import UUID
 import structlog
 
 from kiti.jobs.service import enqueue
-from kiti.payments import store, store_events, store_refunds
+from kiti.payments import store_events, store_refunds
 from kiti.payments.gateways.port import Gateway, GatewayEvent
-from kiti.payments.service import SEND_REFUND, VERIFY_PAYMENT, SendRefund, VerifyPayment
+from kiti.payments.service import (
+    SEND_REFUND,
+    VERIFY_PAYMENT,
+    SendRefund,
+    VerifyPayment,
+    find_payment,
+)
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_id
 
@@ -37,7 +43,7 @@ async def _keep(conn: Conn, event: GatewayEvent, *, gateway: str, raw: bytes) ->
         return
     payment = None
     if event.kind == "payment" and event.reference is not None:
-        payment = await store.find_payment(conn, reference=event.reference)
+        payment = await find_payment(conn, reference=event.reference)
     if payment is None or payment.gateway != gateway:
         # Another environment's, another system's, or news we have no use for: kept for people.
         await _put(conn, event, gateway=gateway, raw=raw, is_ours=False)
