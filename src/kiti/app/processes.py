@@ -3,18 +3,20 @@
 import asyncio
 import gc
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
 import asyncpg
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 
-from kiti.app.parts import open_parts
+from kiti.app.parts import Parts, open_parts
 from kiti.app.web import create_app
 from kiti.config import ConfigurationError, Settings
 from kiti.jobs.process import work
+from kiti.jobs.service import know_jobs
 from kiti.platform.migrate import migrate, missing_migrations
 from kiti.platform.postgres import Attached, embedded
 
@@ -53,13 +55,24 @@ async def _missing(dsn: str) -> int:
         await conn.close()
 
 
-def serve_web(settings: Settings, dsn: str, listener: socket.socket) -> None:
-    """Serve HTTP on the socket until told to stop; requests under way are finished."""
+def serve_web(
+    settings: Settings,
+    dsn: str,
+    listener: socket.socket,
+    *,
+    create: Callable[[Parts], ASGIApp] = create_app,
+) -> None:
+    """Serve HTTP on the socket until told to stop; requests under way are finished.
+
+    `create` makes the application of the process's parts: the product's, or a benchmark's.
+    """
 
     async def main() -> None:
         async with open_parts(settings, dsn) as parts:
+            async with parts.db.transaction() as conn:
+                await know_jobs(conn, parts.jobs)  # so that health sees a worker that never ran
             config = uvicorn.Config(
-                create_app(parts),
+                create(parts),
                 http="httptools",
                 ws="none",
                 lifespan="off",
