@@ -18,14 +18,14 @@ from starlette.types import ASGIApp
 
 from kiti.booking import routes as booking_routes
 from kiti.booking.audit import audit as audit_booking
-from kiti.booking.routes import Counter
+from kiti.booking.counter import Counter
 from kiti.booking.sales import Sales
 from kiti.booking.ticket_view import TicketDesk
 from kiti.booking.tickets import TicketSigner
 from kiti.checkout import routes_bookings, routes_payments
 from kiti.checkout.audit import audit as audit_checkout
 from kiti.checkout.jobs import handlers, named_jobs
-from kiti.checkout.routes_bookings import Desk
+from kiti.checkout.desk import Desk
 from kiti.checkout.till import Till
 from kiti.config import Settings
 from kiti.fares.model import NewFareTable
@@ -294,6 +294,7 @@ def _app(db: Database, settings: Settings, identity: Identity, till: Till) -> AS
 async def open_site(dsn: str) -> AsyncGenerator[Site]:
     """The application on this database, and its sandbox, each at a free port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # no wait for delayed ACKs
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     sandbox_settings = SandboxSettings(
         app_url=url,

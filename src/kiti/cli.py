@@ -5,12 +5,12 @@ import json
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import asyncpg
 import cyclopts
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from kiti import sandbox as simulated
 from kiti.app import accounts, checks, importing, serving
@@ -21,6 +21,8 @@ from kiti.platform.log import configure_logging
 from kiti.platform.migrate import SchemaDrift, migrate
 from kiti.platform.postgres import EmbeddedPostgresError
 from kiti.timetable.model import ImportRefused
+
+Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
 
 app = App(name="kiti", help="Sells seats on buses, ferries and trains.")
 demo = App(name="demo", help="The whole product with a demo network and simulated gateways.")
@@ -38,7 +40,12 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of a command. What people did wrong is said in one line, without a trace."""
     try:
-        code = app(_with_shift(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(
+            _with_shift(arguments),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
     except ImportRefused as error:
         return _fail(str(error), code=2)
     except cyclopts.CycloptsError as error:
@@ -87,7 +94,7 @@ def _settings() -> Settings:
 def serve(
     *,
     host: str = "127.0.0.1",
-    port: int = 8000,
+    port: Port = 8000,
     workers: int = 1,
     with_worker: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -102,7 +109,7 @@ def worker() -> int:
 
 
 @demo.default
-def run_demo(*, host: str = "127.0.0.1", port: int = 8000) -> int:
+def run_demo(*, host: str = "127.0.0.1", port: Port = 8000) -> int:
     """Serve everything on one machine: database, demo network, simulated gateways, pages."""
     return serving.demo(_settings(), host=host, port=port)
 
@@ -218,13 +225,7 @@ def create(
 
 
 @app.command
-def sandbox(*, host: str = "127.0.0.1", port: int = 8001) -> int:
+def sandbox(*, host: str = "127.0.0.1", port: Port = 8001) -> int:
     """The simulated gateways on their own."""
     simulated.run(host, port, simulated.load_sandbox_settings())
     return 0
-
-
-@app.command(show=False)
-def process(kind: Literal["web", "worker"], *, fd: int = -1) -> int:
-    """One child of `serve` or `demo`: it reads its settings from the environment alone."""
-    return serving.child(_settings(), kind, fd=fd)

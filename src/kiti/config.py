@@ -3,6 +3,7 @@
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
@@ -111,6 +112,8 @@ def _check(settings: Settings) -> None:
         value = str(getattr(settings, name))
         if value and not _is_key_of_32_bytes(value):
             faults.append(f"{name.upper()} is not the base64 of 32 bytes")
+    if settings.database_url and not _is_database_url(settings.database_url):
+        faults.append("DATABASE_URL is no address such as postgresql://user@host:5432/name")
     if settings.kiti_hold_minutes > settings.kiti_hold_minutes_max:
         faults.append("KITI_HOLD_MINUTES is over KITI_HOLD_MINUTES_MAX")
     if settings.is_production:
@@ -174,3 +177,15 @@ def _is_key_of_32_bytes(value: str) -> bool:
 def _is_safe_url(value: str) -> bool:
     parts = urlsplit(value)
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+def _is_database_url(value: str) -> bool:
+    """Whether the driver can read it; it may name several hosts, for a failover."""
+    scheme, separator, rest = value.partition("://")
+    hosts = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2].split(",")
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in hosts]
+    return (
+        scheme in {"postgresql", "postgres"}
+        and bool(separator)
+        and all(not port or (port.isdecimal() and int(port) <= 65535) for port in ports)
+    )

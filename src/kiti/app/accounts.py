@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from kiti.app.processes import database, make_schema_ready
+from kiti.app.database import database, make_schema_ready
 from kiti.config import Settings
 from kiti.identity.model import DEMO_PASSWORD, OPERATOR_ROLES, Grant, Role
 from kiti.identity.passwords import Passwords, random_password

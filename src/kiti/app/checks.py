@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from kiti.app.processes import database
+from kiti.app.database import database
 from kiti.app.secrets import completed
 from kiti.booking import audit as booking
 from kiti.checkout import audit as checkout

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from kiti.app.processes import database, make_schema_ready
+from kiti.app.database import database, make_schema_ready
 from kiti.config import Settings
 from kiti.platform.clock import utc_now
 from kiti.platform.db import connect

@@ -9,11 +9,11 @@ from typing import Final
 import httpx2
 
 from kiti.app.work import handlers_of, jobs_of
-from kiti.booking.routes import Counter
+from kiti.booking.counter import Counter
 from kiti.booking.sales import Sales
 from kiti.booking.ticket_view import TicketDesk
 from kiti.booking.tickets import TicketSigner
-from kiti.checkout.routes_bookings import Desk
+from kiti.checkout.desk import Desk
 from kiti.checkout.till import Till
 from kiti.config import Settings
 from kiti.fares.service import FareTables

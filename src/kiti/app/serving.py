@@ -6,11 +6,12 @@ import socket
 import sys
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final
 
 from kiti.app.accounts import DEMO_ACCOUNTS, put_demo_accounts
+from kiti.app.child_worker import run_worker
+from kiti.app.database import database, make_schema_ready
 from kiti.app.parts import open_parts
-from kiti.app.processes import database, make_schema_ready, run_worker, serve_web
 from kiti.app.secrets import completed, to_environment, with_sandbox
 from kiti.app.welcome import ready_to_paste
 from kiti.config import ConfigurationError, Settings
@@ -23,8 +24,9 @@ from kiti.platform.db import connect
 from kiti.platform.supervisor import Child, listening_socket, supervise
 from kiti.timetable.demo.service import load_demo
 
-KITI: Final = (sys.executable, "-m", "kiti", "process")
+PYTHON: Final = (sys.executable, "-m")
 WORKERS_MAX: Final = 64
+PORT_MAX: Final = 65535
 # The order of stopping is the reverse: web first, so that nothing new comes in.
 SANDBOX_STAGE, WORKER_STAGE, WEB_STAGE = 0, 1, 2
 
@@ -56,16 +58,6 @@ def work(settings: Settings) -> int:
     return 0
 
 
-def child(settings: Settings, kind: Literal["web", "worker"], *, fd: int) -> int:
-    """One child of `serve` or `demo`: its settings are whole, its database is there."""
-    if kind == "web":
-        with socket.socket(fileno=fd) as listener:
-            serve_web(settings, settings.database_url, listener)
-    else:
-        run_worker(settings, settings.database_url)
-    return 0
-
-
 def demo(settings: Settings, *, host: str, port: int) -> int:
     """Everything on one machine: database, demo network, simulated gateways, server, worker.
 
@@ -75,7 +67,7 @@ def demo(settings: Settings, *, host: str, port: int) -> int:
     _refuse_in_production(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(host, port))
-        simulated_port = _free_port(host, port + 1)
+        simulated_port = _free_port(host, listener.getsockname()[1] + 1)
         settings = completed(settings, app_url=_url(host, listener))
         settings = with_sandbox(settings, sandbox_url=f"http://{_bracketed(host)}:{simulated_port}")
         dsn = _attach(stack, settings)
@@ -176,7 +168,7 @@ def _web_children(
     return [
         Child(
             f"web {number}",
-            (*KITI, "web", "--fd", f"{fd}"),
+            (*PYTHON, "kiti.app.child_web", f"{fd}"),
             stage=WEB_STAGE,
             environment=_environment(settings, dsn),
             pass_fds=(fd,),
@@ -187,7 +179,10 @@ def _web_children(
 
 def _worker_child(settings: Settings, dsn: str) -> Child:
     return Child(
-        "worker", (*KITI, "worker"), stage=WORKER_STAGE, environment=_environment(settings, dsn)
+        "worker",
+        (*PYTHON, "kiti.app.child_worker"),
+        stage=WORKER_STAGE,
+        environment=_environment(settings, dsn),
     )
 
 
@@ -205,7 +200,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _free_port(host: str, first: int) -> int:
     """The first port from `first` on that nobody listens on."""
-    for port in range(first, first + 100):
+    for port in range(first, min(first + 100, PORT_MAX + 1)):
         try:
             listening_socket(host, port).close()
         except OSError:

@@ -1,6 +1,5 @@
 """Holds over HTTP: reserve, availability, release; and tickets."""
 
-from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -8,16 +7,15 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kiti.booking.counter import Counter
 from kiti.booking.model import NoSuchTicket
 from kiti.booking.reserving import Reserved, reserve_seats
-from kiti.booking.sales import Availability, Sales, Wanted
+from kiti.booking.sales import Availability, Wanted
 from kiti.booking.schemas import AvailabilityOut, ReserveIn, ReserveOut, SeatOut, TicketOut
 from kiti.booking.service import release_hold
-from kiti.booking.ticket_view import TicketDesk
 from kiti.identity.cookies import takes_cookies_only
-from kiti.identity.parts import Identity
 from kiti.platform.clock import utc_now
-from kiti.platform.db import Conn, Database
+from kiti.platform.db import Conn
 from kiti.platform.errors import ValidationFailed
 from kiti.platform.http import (
     Answer,
@@ -33,17 +31,6 @@ from kiti.platform.money import Money
 
 RESERVE = "/api/bookings/reserve"
 GUEST_TOKEN_DAYS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """What the routes of this slice need."""
-
-    db: Database
-    identity: Identity
-    sales: Sales
-    tickets: TicketDesk
-    hold_minutes_max: int
 
 
 def router(counter: Counter) -> APIRouter:

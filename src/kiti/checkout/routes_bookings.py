@@ -1,6 +1,5 @@
 """Bookings over HTTP: read them, make a hold longer, say who travels."""
 
-from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -11,10 +10,9 @@ from starlette.responses import Response
 from kiti.booking.people import NewPassenger, NewPeople, put_passengers
 from kiti.booking.service import extend_hold, get_booking, list_bookings
 from kiti.checkout.bookings import show_booking, show_bookings
+from kiti.checkout.desk import Desk
 from kiti.checkout.schemas_bookings import BookingOut, BookingsOut, ExtendIn, PassengersIn
-from kiti.identity.parts import Identity
-from kiti.network.catalogue import Catalogue
-from kiti.platform.db import Conn, Database
+from kiti.platform.db import Conn
 from kiti.platform.http import Answer, answer, encode, parse, read_json, refuses, takes
 from kiti.platform.idempotency import claim_for, once, read_key
 from kiti.platform.paging import (
@@ -24,19 +22,8 @@ from kiti.platform.paging import (
     encode_cursor,
     wrong_cursor,
 )
-from kiti.platform.sealing import Seal
 
 _CURSOR = "bookings"
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What these routes need."""
-
-    db: Database
-    identity: Identity
-    catalogue: Catalogue
-    seal: Seal
 
 
 def router(desk: Desk) -> APIRouter:
