@@ -60,10 +60,9 @@ async def let_leases_end(site: Site) -> None:
 async def test_6_a_crash_before_the_outcome_leaves_one_attempt(site: Site) -> None:
     ada = await site.passenger()
     lost = await dies_while_asking(site, ada, "the-key")
-    other_tab = asyncio.create_task(ada.initiate(idempotencyKey="the-key"))
-    assert problem(await other_tab) == (409, "IDEMPOTENCY_IN_PROGRESS")
+    waiting = asyncio.create_task(ada.initiate(idempotencyKey="the-key"))
     await let_leases_end(site)
-    again = await ada.initiate(idempotencyKey="the-key")
+    again = await waiting
     assert again.status_code == 201, again.text
     found = again.json()
     assert (found["transactionId"], found["status"], found["redirectUrl"]) == (
@@ -75,6 +74,17 @@ async def test_6_a_crash_before_the_outcome_leaves_one_attempt(site: Site) -> No
     assert len(await attempts(site, ada)) == 1
     assert await site.calls("create") == 1
     assert await site.breaches() == []
+
+
+@pytest.mark.slow
+async def test_6_while_it_may_still_live_the_key_and_the_booking_are_busy(site: Site) -> None:
+    ada = await site.passenger()
+    await dies_while_asking(site, ada, "the-key")
+    same, other = await asyncio.gather(ada.initiate(idempotencyKey="the-key"), ada.initiate())
+    assert problem(same) == (409, "IDEMPOTENCY_IN_PROGRESS")
+    assert problem(other) == (409, "IDEMPOTENCY_IN_PROGRESS")
+    assert same.headers["retry-after"] == "1"
+    assert len(await attempts(site, ada)) == 1
 
 
 async def test_6_the_poller_finishes_what_crashed(site: Site) -> None:

@@ -191,6 +191,7 @@ async def test_a_receipt_belongs_to_one_payment(site: Site) -> None:
     assert await site.breaches() == []
 
 
+@pytest.mark.slow
 async def test_a_lock_that_is_not_had_in_time_loses_nothing(site: Site) -> None:
     ada, payment = await open_unheard(site)
     await site.pay(payment)

@@ -186,6 +186,7 @@ async def test_22_an_unknown_reference_is_parked(site: Site) -> None:
     assert await site.breaches() == []
 
 
+@pytest.mark.slow
 async def test_25_the_database_is_away(site: Site) -> None:
     """Nothing can be kept: the gateway is told to come again, and nothing is half there."""
     _, payment = await opened(site)
@@ -235,6 +236,7 @@ async def test_bodies_have_a_limit_and_a_form(site: Site) -> None:
     assert await events(site) == []
 
 
+@pytest.mark.slow
 async def test_a_silent_gateway_leaves_the_event_for_later(site: Site) -> None:
     ada, payment = await opened(site)
     await site.sandbox.fault("verify", "error_after")
