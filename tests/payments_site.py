@@ -24,8 +24,8 @@ from kiti.booking.ticket_view import TicketDesk
 from kiti.booking.tickets import TicketSigner
 from kiti.checkout import routes_bookings, routes_payments
 from kiti.checkout.audit import audit as audit_checkout
-from kiti.checkout.jobs import handlers, named_jobs
 from kiti.checkout.desk import Desk
+from kiti.checkout.jobs import handlers, named_jobs
 from kiti.checkout.till import Till
 from kiti.config import Settings
 from kiti.fares.model import NewFareTable

@@ -25,10 +25,12 @@ async def test_a_seat_is_paid_and_confirmed(site: Site) -> None:
     assert payment["status"] == "PENDING"
     assert payment["gateway"] == "flutterwave"
     assert (payment["amount"], payment["currency"]) == (ada.total, "NGN")
+    assert (await ada.status(payment))["redirectUrl"] == payment["redirectUrl"]
     await site.pay(payment)
     await site.webhook(payment)
     await site.work()
     status = await ada.status(payment)
+    assert "redirectUrl" not in status
     assert status["status"] == "SUCCEEDED"
     assert status["received"] == {"amount": ada.total, "currency": "NGN"}
     assert status["refunds"] == []

@@ -13,6 +13,19 @@ from paying_steps import attempts, problem
 from payments_site import Site
 
 
+async def test_11_the_total_stands_though_fares_have_changed(site: Site) -> None:
+    sheet = await site.trip()
+    ada = await site.passenger(sheet)
+    await site.value("UPDATE fare_table SET per_km_minor = per_km_minor * 2 RETURNING 1")
+    await site.value("UPDATE trip SET version = version + 1 RETURNING 1")
+    assert problem(await ada.initiate(amount=ada.total * 2)) == (422, "AMOUNT_MISMATCH")
+    payment = await ada.open()
+    assert payment["amount"] == ada.total
+    await site.pay(payment)
+    assert (await ada.status(payment))["status"] == "SUCCEEDED"
+    assert (await ada.read())["total"] == ada.booking["total"]
+
+
 async def test_12_whole_currencies_go_out_whole(site: Site) -> None:
     fares = NewFareTable("Uganda", "UGX", per_km_minor=100, minimum_minor=5_000)
     ada = await site.passenger(await site.trip(fares=fares))
