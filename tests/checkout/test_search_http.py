@@ -29,6 +29,9 @@ from search_site import (
     take,
 )
 
+# The same in every process of a run: it is part of test names.
+SOME_ID = "01930000-0000-7000-8000-00000000abcd"
+
 
 @pytest.fixture
 async def site(db: Database) -> AsyncGenerator[Site]:
@@ -161,16 +164,16 @@ BAD_CURSORS = [
     cursor_of(),
     cursor_of("trips:departure"),
     cursor_of("trips:departure", 1),
-    cursor_of("trips:departure", "1", str(new_id())),
-    cursor_of("trips:departure", 1.5, str(new_id())),
-    cursor_of("trips:departure", True, str(new_id())),
-    cursor_of("trips:departure", 2**63 - 1, str(new_id())),
-    cursor_of("trips:departure", 2**70, str(new_id())),
+    cursor_of("trips:departure", "1", SOME_ID),
+    cursor_of("trips:departure", 1.5, SOME_ID),
+    cursor_of("trips:departure", True, SOME_ID),
+    cursor_of("trips:departure", 2**63 - 1, SOME_ID),
+    cursor_of("trips:departure", 2**70, SOME_ID),
     cursor_of("trips:departure", 1, "a\0b"),
     cursor_of("trips:departure", 1, "no id"),
     cursor_of("trips:departure", 1, str(new_id()), 3),
-    cursor_of("trips:price", "NGN", 5, 1, str(new_id())),
-    cursor_of("stops", "CITY", 0, "lagos", str(new_id())),
+    cursor_of("trips:price", "NGN", 5, 1, SOME_ID),
+    cursor_of("stops", "CITY", 0, "lagos", SOME_ID),
     base64.urlsafe_b64encode(b"[" * 700).decode(),
     base64.urlsafe_b64encode(b'["trips:departure", NaN, "x"]').decode(),
 ]
@@ -313,9 +316,9 @@ async def test_two_letters_at_least_are_typed(site: Site, q: str):
     "cursor",
     [
         cursor_of("stops", "CITY", 0, "lagos", "no id"),
-        cursor_of("stops", "TOWN", 0, "lagos", str(new_id())),
-        cursor_of("stops", "CITY", 2**20, "lagos", str(new_id())),
-        cursor_of("trips:departure", 1, str(new_id())),
+        cursor_of("stops", "TOWN", 0, "lagos", SOME_ID),
+        cursor_of("stops", "CITY", 2**20, "lagos", SOME_ID),
+        cursor_of("trips:departure", 1, SOME_ID),
         "abc",
     ],
 )
@@ -381,7 +384,7 @@ async def test_a_trip_says_whether_it_can_be_booked(site: Site, line: Line):
     assert status == {"gone": "DEPARTED", "shut": "CLOSED", "ended": "CLOSED", "off": "CANCELLED"}
 
 
-@pytest.mark.parametrize("trip_id", [str(new_id()), "none", "1", "%00", "a" * 500])
+@pytest.mark.parametrize("trip_id", [SOME_ID, "none", "1", "%00", "a" * 500])
 async def test_a_trip_there_is_not_is_404(site: Site, trip_id: str):
     response = await site.ask(f"/api/trips/{trip_id}")
 
