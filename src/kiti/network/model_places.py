@@ -49,6 +49,18 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedPlace:
+    """A city or stop known by its id. `city` and `country` as in `Place`."""
+
+    place_id: UUID
+    kind: Kind
+    name: str
+    city: str | None
+    country: str | None
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlaceKey:
     """Where a place stands in the list of a search."""
 

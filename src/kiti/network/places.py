@@ -1,6 +1,6 @@
 """Cities and stops found by the beginning of any word of any of their names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from kiti.network import store_places as store
@@ -8,6 +8,7 @@ from kiti.network.model_places import (
     FOLDED_MAX,
     LETTERS_MIN,
     Kind,
+    NamedPlace,
     Place,
     PlaceKey,
     PlaceNames,
@@ -57,3 +58,9 @@ async def list_places(conn: Conn, *, q: str, after: PlaceKey | None, limit: int)
         place_id=None if after is None else after.place_id,
         limit=limit,
     )
+
+
+async def find_places(conn: Conn, ids: Iterable[UUID]) -> dict[UUID, NamedPlace]:
+    """The cities and stops among these ids."""
+    rows = await store.list_named(conn, place_ids=list(set(ids)))
+    return {row.place_id: row for row in rows}

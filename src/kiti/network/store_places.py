@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from kiti.network.model_places import Place
+from kiti.network.model_places import NamedPlace, Place
 from kiti.platform.db import Conn, execute, fetch_all
 
 # Above every text that begins with a prefix, in the order of text_pattern_ops (by bytes).
@@ -88,4 +88,22 @@ async def list_places(
         folded,
         place_id,
         limit,
+    )
+
+
+async def list_named(conn: Conn, *, place_ids: Sequence[UUID]) -> list[NamedPlace]:
+    """The cities and stops of these ids; an id of neither is left out."""
+    return await fetch_all(
+        conn,
+        NamedPlace,
+        """
+        SELECT asked.place_id, CASE WHEN stop.stop_id IS NULL THEN 'CITY' ELSE 'STOP' END AS kind,
+          coalesce(stop.name, city.name) AS name, city.name AS city, city.country,
+          coalesce(stop.timezone, city.timezone) AS timezone
+        FROM unnest($1::uuid[]) AS asked (place_id)
+        LEFT JOIN stop ON stop.stop_id = asked.place_id
+        LEFT JOIN city ON city.city_id = coalesce(stop.city_id, asked.place_id)
+        WHERE stop.stop_id IS NOT NULL OR city.city_id IS NOT NULL
+        """,
+        place_ids,
     )

@@ -4,6 +4,7 @@ A plain ASGI function around the application (a middleware class of a framework 
 as much). It logs the route's pattern, never the path's ids, the query, a body or a header.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -82,17 +83,30 @@ class OuterLayer:
             )
 
 
-def install_problems(app: FastAPI) -> None:
-    """Render every refusal of the API as a problem document, FastAPI's own ones too."""
+def install_problems(
+    app: FastAPI, *, as_page: Callable[[Request, DomainError], Response] | None = None
+) -> None:
+    """Render every refusal of the API as a problem document, FastAPI's own ones too.
+
+    Outside /api, where people look, `as_page` renders it when given, bugs too.
+    """
 
     async def refuse(request: Request, error: Exception) -> Response:
         refusal = _as_refusal(error)
+        if as_page is not None and not _is_api(request.url.path):
+            return as_page(request, refusal)
         return problem_response(
             refusal, request_id=request.state.request_id, instance=request.url.path
         )
 
     for kind in (DomainError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, refuse)
+    if as_page is not None:  # what it answers is sent, then the bug goes on to the outer layer
+        app.add_exception_handler(Exception, refuse)
+
+
+def _is_api(path: str) -> bool:
+    return path == "/api" or path.startswith("/api/")
 
 
 def _as_refusal(error: Exception) -> DomainError:
@@ -102,7 +116,7 @@ def _as_refusal(error: Exception) -> DomainError:
         return ValidationFailed(errors=[_fault(item) for item in error.errors()])
     if isinstance(error, HTTPException) and error.status_code == 405:
         return MethodNotAllowed()
-    return NotFound()
+    return NotFound() if isinstance(error, HTTPException) else Internal()
 
 
 def _fault(item: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,76 @@
+"""SQL of where most trips go."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from kiti.platform.db import Conn, fetch_all
+
+
+@dataclass(frozen=True, slots=True)
+class PopularRow:
+    """Two places with many trips between them; a stop where the source names no city."""
+
+    from_id: UUID
+    from_name: str
+    from_timezone: str
+    to_id: UUID
+    to_name: str
+    trips: int
+
+
+async def list_popular(conn: Conn, *, days: int, trips_max: int, limit: int) -> list[PopularRow]:
+    """Ends of patterns with trips in the next `days`, those with most trips first.
+
+    Of a pattern `trips_max` trips count at most, so that the cost follows the patterns.
+    """
+    return await fetch_all(
+        conn,
+        PopularRow,
+        """
+        WITH busy AS (
+          SELECT pattern.pattern_id, coming.trips
+          FROM pattern
+          CROSS JOIN LATERAL (
+            SELECT count(*) AS trips
+            FROM (
+              SELECT 1
+              FROM trip
+              WHERE trip.pattern_id = pattern.pattern_id
+                AND trip.starts_at > now() AND trip.starts_at < now() + make_interval(days => $1)
+              LIMIT $2
+            ) AS counted
+          ) AS coming
+          WHERE coming.trips > 0
+        ), ends AS (
+          SELECT busy.trips,
+            (SELECT stop_id FROM pattern_call AS c
+             WHERE c.pattern_id = busy.pattern_id AND c.pickup
+             ORDER BY c.position LIMIT 1) AS board,
+            (SELECT stop_id FROM pattern_call AS c
+             WHERE c.pattern_id = busy.pattern_id AND c.drop_off
+             ORDER BY c.position DESC LIMIT 1) AS leave
+          FROM busy
+        ), places AS (
+          SELECT coalesce(a_city.city_id, a.stop_id) AS from_id,
+            coalesce(a_city.name, a.name) AS from_name,
+            coalesce(a_city.timezone, a.timezone) AS from_timezone,
+            coalesce(b_city.city_id, b.stop_id) AS to_id,
+            coalesce(b_city.name, b.name) AS to_name,
+            ends.trips
+          FROM ends
+          JOIN stop AS a ON a.stop_id = ends.board
+          JOIN stop AS b ON b.stop_id = ends.leave
+          LEFT JOIN city AS a_city ON a_city.city_id = a.city_id
+          LEFT JOIN city AS b_city ON b_city.city_id = b.city_id
+        )
+        SELECT from_id, from_name, from_timezone, to_id, to_name, sum(trips)::integer AS trips
+        FROM places
+        WHERE from_id <> to_id
+        GROUP BY from_id, from_name, from_timezone, to_id, to_name
+        ORDER BY sum(trips) DESC, from_name, to_name, from_id, to_id
+        LIMIT $3
+        """,
+        days,
+        trips_max,
+        limit,
+    )
