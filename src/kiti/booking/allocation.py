@@ -5,7 +5,7 @@ those who ride further), no single seat left alone beside them, then the front f
 question always gets the same seats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from kiti.booking.stock import Occupancy
@@ -18,16 +18,15 @@ def best_seats(
     *,
     segment: tuple[int, int],
     count: int,
-    seat_class: str | None,
+    classes: Collection[str],
 ) -> tuple[int, ...] | None:
     """The best `count` seats free on all legs of `segment`; None when there are not as many.
 
-    `seat_class` None takes any class but never mixes classes while one class has room.
+    Of these classes alone, and never mixed while one class has room.
     """
     first, last = segment
     free = [layout.seats[index] for index in occupancy.free_seats(first, last)]
-    if seat_class is not None:
-        free = [seat for seat in free if seat.seat_class == seat_class]
+    free = [seat for seat in free if seat.seat_class in classes]
     if len(free) < count:
         return None
     choices = [*_together(free, count), *_near(free, count)]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -31,7 +32,7 @@ from kiti.platform.money import Money, total
 
 REFERENCE_LENGTH: Final = 8
 GUEST_SHARE: Final = 500  # thousandths of a trip's seats that guests may hold unsold, together
-TRIES_MAX: Final = 3
+TRIES_MAX: Final = 10
 RETRY_AFTER_HOLDS_S: Final = 60
 
 
@@ -143,16 +144,16 @@ class Sales:
         segment = sheet.segment(
             wanted.from_stop_id, wanted.to_stop_id, wanted.from_sequence, wanted.to_sequence
         )
+        table = await self._fare_tables.table(conn, sheet.fare_table_id)
         seats = (
             _named_seats(sheet, wanted.labels)
             if wanted.labels is not None
-            else await _best(conn, sheet, segment, wanted)
+            else await _best(conn, sheet, segment, wanted, seat_fares(sheet, segment, table))
         )
         types = wanted.passenger_types or ("ADULT",) * len(seats)
         if len(types) != len(seats):
             message = f"one type for each of the {len(seats)} seats"
             raise ValidationFailed(errors=[{"pointer": "#/passengerTypes", "message": message}])
-        table = await self._fare_tables.table(conn, sheet.fare_table_id)
         return HoldRequest(
             booking_id=new_id(),
             reference=new_code(REFERENCE_LENGTH),
@@ -227,18 +228,33 @@ def _named_seats(sheet: TripSheet, labels: tuple[str, ...]) -> tuple[int, ...]:
     return seats
 
 
-async def _best(conn: Conn, sheet: TripSheet, segment: Segment, wanted: Wanted) -> tuple[int, ...]:
+async def _best(
+    conn: Conn,
+    sheet: TripSheet,
+    segment: Segment,
+    wanted: Wanted,
+    prices: Mapping[str, Money | None],
+) -> tuple[int, ...]:
+    """The best seats of the class asked for; else of the cheapest class that has as many.
+
+    When no class has, they are of several. A class without a fare here is not for sale.
+    """
     stock = await _stock(conn, sheet.trip_id)
-    seats = best_seats(
-        sheet.layout,
-        stock.occupancy,
-        segment=(segment.first, segment.last),
-        count=wanted.count or 1,
-        seat_class=wanted.seat_class,
-    )
-    if seats is None:
-        raise SeatsUnavailable("There are not as many seats free.", unavailable=[])
-    return seats
+    priced = {name: price.amount_minor for name, price in prices.items() if price is not None}
+    classes = sorted(priced, key=lambda name: priced[name])
+    if wanted.seat_class is not None:
+        classes = [wanted.seat_class]
+    for chosen in (*((name,) for name in classes), classes):
+        seats = best_seats(
+            sheet.layout,
+            stock.occupancy,
+            segment=(segment.first, segment.last),
+            count=wanted.count or 1,
+            classes=chosen,
+        )
+        if seats is not None:
+            return seats
+    raise SeatsUnavailable("There are not as many seats free.", unavailable=[])
 
 
 def _held(sheet: TripSheet, request: HoldRequest, outcome: HoldOutcome) -> Held:
