@@ -2,6 +2,9 @@
 
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
@@ -17,10 +20,29 @@ def configure_logging(*, is_plain: bool) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _trace,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def _trace(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """The trace of an exception: where it went, and its class, never its message.
+
+    A message may quote what a person typed: a database's names the row that was in the way.
+    """
+    if not event.pop("exc_info", None):
+        return event
+    kind, _, frames = sys.exc_info()
+    if kind is not None:
+        event["error"] = kind.__name__
+        event["trace"] = [
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(frames)
+        ]
+    return event

@@ -64,8 +64,8 @@ class OuterLayer:
 
         try:
             await self._app(scope, receive, sending)
-        except Exception as error:
-            log.exception("request failed", request_id=request_id, error=type(error).__name__)
+        except Exception:
+            log.exception("request failed", request_id=request_id)
             if status == 0:
                 response = problem_response(
                     Internal(), request_id=request_id, instance=scope["path"]
