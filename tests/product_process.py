@@ -119,8 +119,9 @@ class Product:
         self._process = self._spawn(httpx2.URL(self.url).port or 0)
         try:
             await until(self._has_told_address, seconds=START_S)
-            await self._forget_client()
-            self._client = self.new_client(cookies=CookieJar(NO_COOKIES))
+            before, self._client = self._client, self.new_client(cookies=CookieJar(NO_COOKIES))
+            if before is not None:
+                await before.aclose()
             await until(self.is_ready, seconds=START_S)
         except (TimeoutError, AssertionError) as error:
             raise AssertionError(f"it did not start:\n{self.log()[-4000:]}") from error
@@ -188,11 +189,10 @@ class Product:
         if client is not None:
             await client.aclose()
 
-    async def run(self, *arguments: str | Path, typed: str = "") -> Ran:
+    async def run(self, *arguments: str | Path, **settings: str) -> Ran:
         """A second command on the same data folder, to its end."""
-        return await asyncio.to_thread(
-            run_kiti, *arguments, cwd=self.folder, environment=self.environment, typed=typed
-        )
+        known = self.environment | settings
+        return await asyncio.to_thread(run_kiti, *arguments, cwd=self.folder, environment=known)
 
     @asynccontextmanager
     async def database(self) -> AsyncGenerator[asyncpg.Connection]:

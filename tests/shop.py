@@ -135,11 +135,12 @@ class Shop:
         trip: Mapping[str, Any],
         seats: Sequence[str],
         *,
+        token: str | None = None,
         key: str | None = None,
         **fields: object,
     ) -> list[str]:
         """Which of the seats are in the way of holding them."""
-        answer = await self.reserve(trip, seats, key=key, **fields)
+        answer = await self.reserve(trip, seats, token=token, key=key, **fields)
         return assert_problem(answer, 409, "SEATS_UNAVAILABLE")["unavailable"]
 
     async def statuses(self, trip: Mapping[str, Any], **params: str) -> dict[str, str]:

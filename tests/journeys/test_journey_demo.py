@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -116,6 +117,21 @@ async def test_a_killed_worker_is_started_again_and_the_money_is_taken_notice_of
     booking = await demo.confirmed(held)
     assert len(booking["tickets"]) == 2
     assert await demo.audit() == []
+
+
+async def test_the_doctor_is_content_with_all_that_is_there(demo: Shop):
+    found = re.search(r"^sandbox: (http://\S+)$", demo.product.log(), re.MULTILINE)
+    assert found is not None
+    done = await demo.product.run(
+        "doctor",
+        FLUTTERWAVE_SECRET_KEY="FLWSECK_TEST-of-the-doctor-X",
+        FLUTTERWAVE_WEBHOOK_SECRET_HASH="a-hash-of-the-doctor",
+        FLUTTERWAVE_BASE_URL=f"{found[1]}/flutterwave/v3",
+    )
+    assert (done.code, done.err) == (0, "")
+    assert [line.split()[0] for line in done.out.splitlines()] == ["ok"] * 6
+    assert "PostgreSQL 18" in done.out
+    assert "flutterwave answers" in done.out
 
 
 async def test_nothing_is_written_but_the_data_folder(demo: Shop):
