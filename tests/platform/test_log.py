@@ -19,11 +19,14 @@ def test_a_trace_has_the_place_and_the_class_and_never_the_message(
     log = structlog.get_logger("test")
     try:
         raise Quoting("Key (email)=(canary@kiti.example) already exists")
-    except Quoting:
+    except Quoting as error:
         log.exception("request failed", request_id="1")
+        log.warning("job failed", exc_info=error)
     structlog.reset_defaults()
-    (line,) = capsys.readouterr().err.splitlines()
-    written = json.loads(line)
-    assert written["error"] == "Quoting"
-    assert "test_log.py" in written["trace"][0]
-    assert "canary" not in line
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    for line in lines:
+        written = json.loads(line)
+        assert written["error"] == "Quoting"
+        assert "test_log.py" in written["trace"][0]
+        assert "canary" not in line

@@ -36,13 +36,12 @@ def _trace(
 
     A message may quote what a person typed: a database's names the row that was in the way.
     """
-    if not event.pop("exc_info", None):
-        return event
-    kind, _, frames = sys.exc_info()
-    if kind is not None:
-        event["error"] = kind.__name__
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if error is not None:
+        event["error"] = type(error).__name__
         event["trace"] = [
             f"{frame.filename}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(frames)
+            for frame in traceback.extract_tb(error.__traceback__)
         ]
     return event
