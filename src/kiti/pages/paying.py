@@ -25,9 +25,14 @@ from kiti.pages.money import METHODS, MoneyView, money_of, status_url, view_of_p
 from kiti.pages.searching import GET
 from kiti.pages.visits import Visit
 from kiti.payments.model import MethodNotAvailable, NoSuchPayment, Payment, PaymentMethod
-from kiti.payments.service import histories
+from kiti.payments.service import find_payment, histories
 from kiti.platform.http import Body
-from kiti.platform.idempotency import IdempotencyInProgress, IdempotencyKeyInvalid, claim_for
+from kiti.platform.idempotency import (
+    REPLAYED,
+    IdempotencyInProgress,
+    IdempotencyKeyInvalid,
+    claim_for,
+)
 
 ROUTE: Final = "initiate"
 REFRESH_S: Final = 5
@@ -158,12 +163,22 @@ async def _initiate(front: Front, booking: Booking, form: Form) -> str:
         booking_hint=str(booking.booking_id),
         wish=lambda: wish,
     )
-    answer = json.loads((await initiate(front.db, front.till, asked)).body)
-    if answer["status"] == "PENDING":
-        return answer["redirectUrl"] or status_url(answer["transactionId"])
-    if answer["status"] == "SUCCEEDED":  # it costs nothing
+    answer = await initiate(front.db, front.till, asked)
+    said = json.loads(answer.body)
+    if said["status"] == "SUCCEEDED":  # it costs nothing
         return booking_url(booking)
-    return f"{booking_url(booking)}/pay"
+    if said["status"] != "PENDING":
+        return f"{booking_url(booking)}/pay"
+    if REPLAYED in answer.headers and not await _is_payable(front, said["transactionId"]):
+        return status_url(said["transactionId"])
+    return said["redirectUrl"] or status_url(said["transactionId"])
+
+
+async def _is_payable(front: Front, reference: str) -> bool:
+    """Whether the gateway's page of an earlier answer is still of use."""
+    async with front.db.connection() as conn:
+        payment = await find_payment(conn, reference=reference)
+    return payment is not None and payment.is_payable
 
 
 async def _came_back(front: Front, visit: Visit, payment: Payment) -> Response:
