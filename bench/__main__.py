@@ -3,14 +3,14 @@
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import closing
 from typing import Final
 
 from bench import availability, holds, report, sales
 from bench.figures import Table
 from bench.ground import HOLDERS, LEGS, SEATS, TRIPS, prepared
 from bench.plan import Plan
-from bench.servers import ROOT, Sites
+from bench.servers import ROOT, Sites, complaints
 from bench.stage import Stage
 from bench.wire import Broken
 from kiti.platform.clock import monotonic_s, utc_now
@@ -56,13 +56,17 @@ def main() -> int:
 
 def _measure(rows: list[str], plan: Plan, *, is_kept: bool) -> int:
     plan.tell("a database with trips on sale")
-    with prepared() as ground, ExitStack() as stack:
-        stage = Stage(ground, plan, Sites(ground, stack))
+    with prepared() as ground, closing(Sites(ground)) as sites:
+        stage = Stage(ground, plan, sites)
         tables: list[Table] = []
         broken: list[str] = []
-        for row in rows:
-            tables.append(ROWS[row](stage))
-            broken += [f"{row}: {each.invariant}: {each.subject}" for each in ground.breaches()]
+        try:
+            for row in rows:
+                tables.append(ROWS[row](stage))
+                broken += [f"{row}: {each.invariant}: {each.subject}" for each in ground.breaches()]
+        except Broken:
+            sys.stderr.write(complaints(ground) + "\n")
+            raise
     sys.stdout.write(report.stdout_text(ground.machine, tables))
     plan.tell("done")
     for line in broken:

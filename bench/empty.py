@@ -1,12 +1,12 @@
 """The reference that does nothing: routes in the product's own application, before its hot ones.
 
-Run as `python -m bench.empty --fd N`: the product's server with two more routes. They pass the same
+Run as `python -m bench.empty FD`: the product's server with two more routes. They pass the same
 outer layer and front function; the POST also reads the same body, asks who is calling and checks
 the same fields. Then they answer a constant.
 """
 
-import argparse
 import socket
+import sys
 from typing import Final
 
 from fastapi import APIRouter
@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from kiti.app.parts import Parts
 from kiti.app.child_web import serve_web
+from kiti.app.parts import Parts
 from kiti.app.web import create_api
 from kiti.booking.routes import RESERVE
 from kiti.booking.schemas import ReserveIn
@@ -55,13 +55,10 @@ def create_app(parts: Parts) -> ASGIApp:
 
 
 def main() -> None:
-    """Serve on the socket that was passed on."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--fd", type=int, required=True)
-    fd: int = parser.parse_args().fd
+    """Serve on the socket that the command line names."""
     settings, _ = load_settings()
     configure_logging(is_plain=False)
-    with socket.socket(fileno=fd) as listener:
+    with socket.socket(fileno=int(sys.argv[1])) as listener:
         serve_web(settings, settings.database_url, listener, create=create_app)
 
 

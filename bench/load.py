@@ -52,19 +52,23 @@ class _Loop:
         self._sent: dict[Connection, float] = {}
         self._is_over = False
         self._fault: str | None = None
+        self._answered = asyncio.Event()
+        self._first = asyncio.Event()
         self._all_done = asyncio.Event()
 
     async def run(self) -> Run:
         load = self._load
-        connections = [
-            await open_connection(load.port, self._on_answer, self._on_lost)
-            for _ in range(load.connections)
-        ]
-        for connection in connections:
+        connections: list[Connection] = []
+        for _ in range(load.connections):
+            connection = await open_connection(load.port, self._on_answer, self._on_lost)
+            connections.append(connection)
+            self._answered.clear()
             self._send(connection)
+            await self._answered.wait()  # connections that come at once go to one process
         await self._pause(load.warm_s)
         self._begin()
         await self._pause(load.seconds)
+        await self._first.wait()  # a machine that has other work still gives a figure
         self._end()
         async with asyncio.timeout(PATIENCE_S):
             await self._all_done.wait()
@@ -93,6 +97,7 @@ class _Loop:
         if self._is_over:
             return
         self._is_over = True
+        self._first.set()
         window = self._window
         window.ended = perf_counter()
         window.cpu = {who: used - window.cpu.get(who, 0.0) for who, used in self._cpu().items()}
@@ -116,15 +121,18 @@ class _Loop:
         if self._sent:
             self._fault = self._fault or "the server ended a connection with a request under way"
             self._end()
+            self._answered.set()
             self._all_done.set()
 
     def _on_answer(self, connection: Connection, answer: Answer) -> None:
         sent = self._sent.pop(connection)
+        self._answered.set()
         if answer.status != self._load.status and self._fault is None:
             self._fault = f"{answer.status.decode()}: {answer.body[:500].decode(errors='replace')}"
             self._end()
         if not self._is_over and self._window.began:
             self._window.latencies.append(perf_counter() - sent)
+            self._first.set()
         self._send(connection)
 
 

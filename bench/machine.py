@@ -14,7 +14,10 @@ WRITES: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`cores` are those this process may use; `sync_ms`: one 8 KiB write and its fdatasync."""
+    """`cores` are those this process may use; `sync_ms`: one 8 KiB write and its fdatasync.
+
+    `busy`: how many processes wanted a core in the minute before, whoever's.
+    """
 
     cores: int
     processor: str
@@ -24,6 +27,7 @@ class Machine:
     postgres: str
     file_system: str
     sync_ms: float
+    busy: float
 
     def text(self) -> str:
         """One line a fact, as a Markdown list."""
@@ -33,6 +37,7 @@ class Machine:
             f"- Python {self.python}, PostgreSQL {self.postgres} with `fsync` on\n"
             f"- data on {self.file_system}: an 8 KiB write with its sync takes"
             f" {self.sync_ms:.2f} ms\n"
+            f"- in the minute before, {self.busy:.1f} processes wanted a core\n"
         )
 
 
@@ -48,6 +53,7 @@ def look(folder: Path, *, postgres: str) -> Machine:
         postgres=postgres.partition(" ")[0],
         file_system=_file_system(folder),
         sync_ms=_sync_ms(folder),
+        busy=os.getloadavg()[0],
     )
 
 

@@ -24,11 +24,13 @@ ROOT: Final = Path(__file__).parents[1]
 HOST: Final = "127.0.0.1"
 READY_S: Final = 30.0
 STOP_S: Final = 20.0
-LOG_TAIL: Final = 2000
+LOG_LINES: Final = 20
 
-KITI: Final = (sys.executable, "-m", "kiti")
-WEB: Final = (*KITI, "process", "web")
-EMPTY: Final = (sys.executable, "-m", "bench.empty")
+PYTHON: Final = (sys.executable, "-m")
+WEB: Final = (*PYTHON, "kiti.app.child_web")
+WORKER: Final = (*PYTHON, "kiti.app.child_worker")
+SANDBOX: Final = (*PYTHON, "kiti.sandbox")
+EMPTY: Final = (*PYTHON, "bench.empty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,12 @@ def site(
         settings = (settings or ground.settings).model_copy(update={"app_url": url})
         pids: list[int] = []
         for _ in range(processes):
-            argv = (*command, "--fd", f"{fd}")
+            argv = (*command, f"{fd}")
             child = stack.enter_context(process(ground, settings, argv, pass_fds=(fd,)))
             for pid in pids:
                 os.kill(pid, signal.SIGSTOP)
             try:
-                wait_until_ready(ground, child, port, path="/readyz")
+                wait_until_ready(child, port, path="/readyz")
             finally:
                 for pid in pids:
                     os.kill(pid, signal.SIGCONT)
@@ -78,11 +80,11 @@ def site(
 
 
 class Sites:
-    """Web servers that rows share, each started when first asked for; idle ones use nothing."""
+    """Web servers that rows share, each started when it is first asked for."""
 
-    def __init__(self, ground: Ground, stack: ExitStack) -> None:
+    def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._stack = stack
+        self._stack = ExitStack()
         self._open: dict[tuple[int, Sequence[str]], Site] = {}
 
     def get(self, *, processes: int, command: Sequence[str] = WEB) -> Site:
@@ -92,6 +94,11 @@ class Sites:
             entering = site(self._ground, processes=processes, command=command)
             self._open[key] = self._stack.enter_context(entering)
         return self._open[key]
+
+    def close(self) -> None:
+        """Stop them: idle ones use no processor, but keep their connections to the database."""
+        self._open.clear()
+        self._stack.close()
 
 
 def free_port() -> int:
@@ -131,9 +138,7 @@ def process(
             child.wait()
 
 
-def wait_until_ready(
-    ground: Ground, child: "subprocess.Popen[bytes]", port: int, *, path: str
-) -> None:
+def wait_until_ready(child: "subprocess.Popen[bytes]", port: int, *, path: str) -> None:
     """Until this path is answered with 200.
 
     Raises:
@@ -150,8 +155,13 @@ def wait_until_ready(
             _pause(child)
         finally:
             connection.close()
-    tail = (ground.folder / "log").read_text(encoding="utf-8", errors="replace")[-LOG_TAIL:]
-    raise Broken(f"a process of the product did not start:\n{tail}")
+    raise Broken("a process of the product did not start")
+
+
+def complaints(ground: Ground) -> str:
+    """The last lines that the processes logged, but for good news."""
+    lines = (ground.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([line for line in lines if '"level": "info"' not in line][-LOG_LINES:])
 
 
 def _pause(child: "subprocess.Popen[bytes]") -> None:
