@@ -26,7 +26,7 @@ from kiti.payments.gateways.registry import Gateways
 from kiti.platform.db import Database, connect
 from kiti.platform.sealing import Seal
 
-POOL_SIZE: Final = 16
+POOL_SIZE: Final = 10  # the embedded server takes 100 connections
 CONNECT_TRIES: Final = 20
 CONNECT_WAIT_S: Final = 0.5
 

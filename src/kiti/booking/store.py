@@ -325,7 +325,8 @@ async def list_due_trips(conn: Conn, *, limit: int) -> list[UUID]:
         SELECT array_agg(DISTINCT trip_id)
         FROM (
           SELECT trip_id FROM booking
-          WHERE status = 'held' AND expires_at <= (SELECT clock_timestamp())
+          WHERE status = 'held' AND expires_at > '-infinity'
+            AND expires_at <= (SELECT clock_timestamp())
           ORDER BY expires_at
           LIMIT $1
         ) AS due

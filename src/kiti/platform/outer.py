@@ -21,6 +21,7 @@ from kiti.platform.errors import (
     Internal,
     MethodNotAllowed,
     NotFound,
+    Unavailable,
     ValidationFailed,
 )
 from kiti.platform.http import pointer, problem_response
@@ -93,6 +94,9 @@ def install_problems(
 
     async def refuse(request: Request, error: Exception) -> Response:
         refusal = _as_refusal(error)
+        if isinstance(refusal, Unavailable):
+            cause = type(refusal.__cause__).__name__
+            log.warning("away", request_id=request.state.request_id, cause=cause)
         if as_page is not None and not _is_api(request.url.path):
             return as_page(request, refusal)
         return problem_response(
