@@ -7,6 +7,7 @@ at 5.5 bits a character.
 import base64
 import binascii
 import hashlib
+import re
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ PREFIX: Final = "KITI1:"
 # version, key id, ticket, trip, seat, first leg, last leg, 2 spare bytes: 40 bytes.
 _BODY: Final = struct.Struct(">BB16s16sHBBxx")
 _SIGNATURE_BYTES: Final = 64
+_SIZE: Final = re.compile(r'^.*?<svg width="(\d+)" height="(\d+)"', re.DOTALL)
 _VERSION: Final = 1
 
 
@@ -90,4 +92,4 @@ def qr_svg(token: str) -> str:
     """The token as a QR code: an `<svg>` element that scales, for a page or a file."""
     code = zxingcpp.create_barcode(token, zxingcpp.BarcodeFormat.QRCode, ec_level="M")
     drawing = code.to_svg(add_quiet_zones=True)
-    return drawing[drawing.index("<svg") :]
+    return _SIZE.sub(r'<svg viewBox="0 0 \1 \2" width="\1" height="\2"', drawing, count=1)
