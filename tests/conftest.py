@@ -9,6 +9,8 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from cluster import Cluster
 from kiti.platform.db import SERVER_SETTINGS, Conn, Database, connect
@@ -18,6 +20,24 @@ from kiti.platform.migrate import migrate
 set_hypothesis_home_dir(Path(__file__).parents[1] / ".venv" / "cache" / "hypothesis")
 settings.register_profile("kiti", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kiti")
+
+# Folders whose tests share a running product: of several workers one starts it.
+ONE_WORKER = ("tests/journeys/",)
+
+
+class ByFolder(LoadScopeScheduling):
+    """Keeps each folder of ONE_WORKER on one worker; every other test goes to any.
+
+    xdist's own `loadgroup` writes a test's group into a name that pytest 9.2 no longer reads.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in ONE_WORKER if nodeid.startswith(folder)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFolder | None:
+    """What `--dist loadgroup` means here."""
+    return ByFolder(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

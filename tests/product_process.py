@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,8 @@ NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
 # Two hundred callers at once, each by a connection of its own.
 MANY = httpx2.Limits(max_connections=256, max_keepalive_connections=256)
 
-_ADDRESS = re.compile(r"Kiti (?:runs on|serves) (http://[\w.:]+)")
+_ADDRESS = re.compile(r"Kiti (?:runs on|serves) (https?://[\w.:]+)")
+_SANDBOX = re.compile(r"^sandbox: (http://[\w.:]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ def run_kiti(
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 class Product:
     """A long-running command of Kiti, from its start to its end; it may be started again."""
 
@@ -90,7 +97,8 @@ class Product:
         self.folder = folder
         self.data_dir = folder / "data"
         self.environment = environment(self.data_dir, **settings)
-        self.url = ""
+        # Told its public address, it does not tell where it listens.
+        self.url = f"http://127.0.0.1:{_free_port()}" if "APP_URL" in settings else ""
         self.said = folder / "out"
         self._log = folder / "err"
         self._command = command
@@ -119,12 +127,16 @@ class Product:
         self._process = self._spawn(httpx2.URL(self.url).port or 0)
         try:
             await until(self._has_told_address, seconds=START_S)
-            before, self._client = self._client, self.new_client(cookies=CookieJar(NO_COOKIES))
-            if before is not None:
-                await before.aclose()
+            await self.connect()
             await until(self.is_ready, seconds=START_S)
         except (TimeoutError, AssertionError) as error:
             raise AssertionError(f"it did not start:\n{self.log()[-4000:]}") from error
+
+    async def connect(self) -> None:
+        """Call by new connections: a killed process leaves dead ones behind."""
+        before, self._client = self._client, self.new_client(cookies=CookieJar(NO_COOKIES))
+        if before is not None:
+            await before.aclose()
 
     def _spawn(self, port: int) -> "subprocess.Popen[bytes]":
         with self.said.open("wb") as out, self._log.open("wb") as err:
@@ -147,14 +159,23 @@ class Product:
     async def _has_told_address(self) -> bool:
         assert self.is_running, "it has ended"
         found = _ADDRESS.search(self.said.read_text("utf-8") + self.log())
-        self.url = found[1] if found else self.url
+        if found is not None and not self.url:
+            self.url = found[1]
         return found is not None
 
     async def is_ready(self) -> bool:
-        """Whether the server says that it can serve."""
+        """Whether the server says that it can serve, and the sandbox that it listens."""
+        if self._command == ("demo",) and not self.sandbox_url:
+            return False
         with suppress(httpx2.TransportError):
             return (await self.client.get("/readyz")).status_code == 200
         return False
+
+    @property
+    def sandbox_url(self) -> str:
+        """Where the simulated gateways are; empty until they listen."""
+        found = _SANDBOX.search(self.said.read_text("utf-8"))
+        return found[1] if found else ""
 
     def log(self) -> str:
         """What it has said on stderr since its start."""

@@ -1,11 +1,7 @@
 """An account's life: register, book, refresh by cookie and by body, log out."""
 
-import pytest
-
 from identity_site import assert_problem
 from shop import PASSWORD, Shop
-
-pytestmark = pytest.mark.xdist_group("journeys")
 
 
 async def test_an_account_registers_books_refreshes_and_logs_out(demo: Shop):

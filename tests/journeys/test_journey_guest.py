@@ -4,12 +4,9 @@ from datetime import timedelta
 from uuid import uuid4
 
 import httpx2
-import pytest
 
 from identity_site import assert_problem
 from shop import Shop, bearer, instant
-
-pytestmark = pytest.mark.xdist_group("journeys")
 
 
 def people(*seats: str) -> dict[str, object]:

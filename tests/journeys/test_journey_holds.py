@@ -3,12 +3,9 @@
 from datetime import timedelta
 
 import httpx2
-import pytest
 
 from identity_site import assert_problem
 from shop import RESERVE, Shop, instant
-
-pytestmark = pytest.mark.xdist_group("journeys")
 
 
 def length(booking: dict[str, str], held: dict[str, str]) -> timedelta:

@@ -1,15 +1,13 @@
 """The same key twice: the first answer again, byte for byte, and one effect."""
 
 import asyncio
-from uuid import uuid1, uuid4
+from uuid import uuid4
 
 import httpx2
 import pytest
 
 from identity_site import assert_problem
 from shop import RESERVE, Shop, bearer
-
-pytestmark = pytest.mark.xdist_group("journeys")
 
 
 async def count_holds(shop: Shop, trip: dict[str, str]) -> object:
@@ -56,7 +54,15 @@ async def test_the_same_key_with_another_body_is_refused(server: Shop):
     assert await count_holds(server, trip) == 1
 
 
-@pytest.mark.parametrize("key", ["abc", str(uuid1()), "00000000-0000-0000-0000-000000000000"])
+# Not one, one made of the time and the machine, and the one that everybody knows.
+POOR_KEYS = (
+    "abc",
+    "cea7d766-e6df-11f1-8732-02fc00000001",
+    "00000000-0000-0000-0000-000000000000",
+)
+
+
+@pytest.mark.parametrize("key", POOR_KEYS)
 async def test_a_new_guests_key_is_a_random_uuid(server: Shop, key: str):
     trip = await server.a_trip()
     answer = await server.reserve(trip, ["3A"], key=key)
@@ -67,7 +73,7 @@ async def test_a_new_guests_key_is_a_random_uuid(server: Shop, key: str):
     await server.release(held, token)
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "a key", "ключ".encode().hex() + "/", "a.b"])
+@pytest.mark.parametrize("key", ["", "x" * 256, "a key", "a/b", "a.b", "ключ"])
 async def test_a_malformed_key_is_refused(server: Shop, key: str):
     trip, token = await server.a_trip(), (await server.register())["accessToken"]
     answer = await server.reserve(trip, ["3A"], token=token, idempotencyKey=key)

@@ -9,7 +9,7 @@ from feed_make import real_feed
 from product_process import Ran
 from shop import Shop
 
-pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 LAYOUTS = Path(__file__).parents[2] / "src" / "kiti" / "timetable" / "demo" / "layouts"
 
@@ -101,8 +101,6 @@ async def test_an_import_that_cannot_be_done_says_in_one_line_where_and_exits_wi
         "bad.layout line 4": import_gtfs(demo, feed, layout=layout),
         "bad.csv line 3": import_gtfs(demo, feed, "--fares", fares, per_km=False),
         "not a zip": import_gtfs(demo, text),
-        "there is no file": import_gtfs(demo, tmp_path / "none.zip"),
-        "--fares or --per-km": import_gtfs(demo, feed, per_km=False),
     }
     ended = dict(zip(attempts, await asyncio.gather(*attempts.values()), strict=True))
     for said, done in ended.items():

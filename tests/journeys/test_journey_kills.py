@@ -13,7 +13,7 @@ from embedded_commands import children_of, kill, postmaster_of, wait_for_end
 from shop import Shop
 from waiting import until
 
-pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 BUYERS = 6
 BEFORE, AFTER = 40, 20
@@ -117,6 +117,7 @@ async def load_on(shop: Shop) -> AsyncGenerator[Load]:
     finally:
         load.stop()
         await running
+        await shop.product.connect()
 
 
 async def other_than(one: int, find: Callable[[], list[int]]) -> None:
@@ -172,7 +173,3 @@ async def test_a_killed_command_is_ready_again_after_its_next_start(server: Shop
         await server.product.start()
         await load.has_more(AFTER)
     await load.assert_nothing_is_lost()
-    assert await server.product.stop() == 0
-    await server.product.start()
-    (held, *_) = load.acknowledged.values()
-    assert (await server.booking(held))["status"] == "HELD"

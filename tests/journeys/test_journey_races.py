@@ -12,7 +12,7 @@ import pytest
 from identity_site import assert_problem
 from shop import Shop
 
-pytestmark = [pytest.mark.xdist_group("journeys"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 BUYERS = 200
 

@@ -9,8 +9,6 @@ import pytest
 from identity_site import assert_problem
 from shop import RESERVE, Shop
 
-pytestmark = pytest.mark.xdist_group("journeys")
-
 
 @pytest.mark.parametrize("typed", ["3a", " 3A ", "3 a", "３Ａ", "３ａ", "3\u00a0A", "3\u200bA"])
 async def test_a_seat_is_known_by_its_number_however_it_is_typed(server: Shop, typed: str):
