@@ -20,6 +20,7 @@ from kiti.jobs.service import know_jobs
 from kiti.platform.log import configure_logging
 
 GRACE_S: Final = 20
+KEEP_ALIVE_S: Final = 75
 
 
 def serve_web(
@@ -47,6 +48,9 @@ def serve_web(
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,
+                # Longer than clients and proxies keep theirs: else one reuses a connection in the
+                # moment in which it is closed here, and its request is lost.
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=GRACE_S,
             )
             gc.collect()
