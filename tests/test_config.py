@@ -120,8 +120,25 @@ def test_an_unknown_kiti_name_is_an_error_in_the_file_and_a_warning_outside(tmp_
         ("KITI_HOLDS_PER_USER_MAX", "-1"),
         ("KITI_RATE_LIMITS", "maybe"),
         ("KITI_TICKET_KEY", "AAAA"),
+        ("DATABASE_URL", "127.0.0.1:5432/kiti"),
+        ("DATABASE_URL", "mysql://kiti@127.0.0.1/kiti"),
+        ("DATABASE_URL", "postgresql://kiti@127.0.0.1:port/kiti"),
+        ("DATABASE_URL", "postgresql://kiti@one:5432,other:70000/kiti"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         load_settings({name: value}, NOWHERE)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://kiti@/kiti?host=%2Frun%2Fpostgresql",
+        "postgres://kiti:p%40ss@[::1]:5432/kiti",
+        "postgresql://kiti@one:5432,other:5433/kiti?target_session_attrs=primary",
+    ],
+)
+def test_a_database_may_be_on_a_socket_on_ipv6_or_on_several_hosts(url: str) -> None:
+    settings, _ = load_settings({"DATABASE_URL": url}, NOWHERE)
+    assert settings.database_url == url

@@ -120,25 +120,25 @@ async def load_on(shop: Shop) -> AsyncGenerator[Load]:
         await shop.product.connect()
 
 
-async def other_than(one: int, find: Callable[[], list[int]]) -> None:
-    """Wait until a process has come in the place of this one."""
+async def others(gone: list[int], find: Callable[[str], list[int]]) -> list[int]:
+    """The web processes that have come in the place of as many that are gone."""
 
-    async def has_come() -> bool:
-        found = find()
-        return bool(found) and one not in found
+    async def have_come() -> bool:
+        found = find("child_web")
+        return len(found) == len(gone) and not set(found) & set(gone)
 
-    await until(has_come, seconds=BACK_S)
+    await until(have_come, seconds=BACK_S)
+    return find("child_web")
 
 
 async def test_a_killed_web_process_is_started_again_and_loses_no_acknowledged_hold(server: Shop):
     async with load_on(server) as load:
         webs = server.product.children("child_web")
         assert len(webs) == 2
-        kill(*webs)  # one, then both: the socket stays open, and callers wait for the next
-        await other_than(webs[0], lambda: server.product.children("child_web"))
+        kill(*webs)  # both, then one: the socket stays open, and callers wait for the next
+        again = await others(webs, server.product.children)
         await load.has_more(AFTER)
-        (first, _) = sorted(server.product.children("child_web"))
-        kill(first)
+        kill(again[0])
         await load.has_more(AFTER)
     await until(server.product.is_ready, seconds=BACK_S)
     await load.assert_nothing_is_lost()
@@ -149,17 +149,17 @@ async def test_a_killed_postgres_comes_back_by_itself_with_every_acknowledged_ho
     async with load_on(server) as load:
         before = postmaster_of(home)
         kill(before)
-        await other_than(before, lambda: _postmaster(server))
+
+        async def is_another() -> bool:
+            with suppress(OSError, ValueError, IndexError):
+                return postmaster_of(home) != before
+            return False
+
+        await until(is_another, seconds=BACK_S)
         await load.has_more(AFTER)
     await until(server.product.is_ready, seconds=BACK_S)
     assert server.product.children("child_web")  # nothing but the database was started again
     await load.assert_nothing_is_lost()
-
-
-def _postmaster(shop: Shop) -> list[int]:
-    with suppress(OSError, ValueError, IndexError):
-        return [postmaster_of(shop.product.data_dir / "postgres")]
-    return []
 
 
 async def test_a_killed_command_is_ready_again_after_its_next_start(server: Shop):
