@@ -158,6 +158,7 @@ async def test_a_killed_postgres_comes_back_by_itself_with_every_acknowledged_ho
         await until(is_another, seconds=BACK_S)
         await load.has_more(AFTER)
     await until(server.product.is_ready, seconds=BACK_S)
+    assert load.lost
     assert server.product.children("child_web")  # nothing but the database was started again
     await load.assert_nothing_is_lost()
 
@@ -172,4 +173,5 @@ async def test_a_killed_command_is_ready_again_after_its_next_start(server: Shop
             await asyncio.to_thread(wait_for_end, pid)
         await server.product.start()
         await load.has_more(AFTER)
+    assert load.lost
     await load.assert_nothing_is_lost()
