@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8000
-HOST ?= 127.0.0.1
+HOST := 127.0.0.1
 DATA_DIR ?=
 VENV := .venv
 BIN := $(VENV)/bin

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import cyclopts
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter, Token, validators
 
 from kiti import sandbox as simulated
 from kiti.app import accounts, checks, importing, serving
@@ -23,6 +24,17 @@ from kiti.platform.postgres import EmbeddedPostgresError
 from kiti.timetable.model import ImportRefused
 
 Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
+
+
+def _whole(_type: object, tokens: Sequence[Token]) -> int:
+    """A whole number as written: `1.5` minor units is a mistake, not 2."""
+    text = tokens[0].value
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"{text} is not a whole number")
+    return int(text)
+
+
+MinorUnits = Annotated[int | None, Parameter(converter=_whole)]
 
 app = App(name="kiti", help="Sells seats on buses, ferries and trains.")
 demo = App(name="demo", help="The whole product with a demo network and simulated gateways.")
@@ -136,8 +148,8 @@ def gtfs(
     layout: Path,
     currency: str,
     fares: Path | None = None,
-    per_km: int | None = None,
-    minimum: int | None = None,
+    per_km: MinorUnits = None,
+    minimum: MinorUnits = None,
     feed: str | None = None,
     fare: Annotated[list[str] | None, Parameter(negative=())] = None,
     from_: Annotated[date | None, Parameter(name="--from")] = None,

@@ -11,6 +11,7 @@ from kiti.config import Settings
 from kiti.identity.model import DEMO_PASSWORD, OPERATOR_ROLES, Grant, Role
 from kiti.identity.passwords import Passwords, random_password
 from kiti.identity.service import create_account, find_account_by_email, prepare_account
+from kiti.network.search import operator_names
 from kiti.platform.db import Database, connect
 from kiti.platform.errors import ValidationFailed
 
@@ -54,15 +55,29 @@ def create(
 async def _make(
     db: Database, passwords: Passwords, email: str, password: str, grant: Grant
 ) -> UUID:
-    if grant.operator_id is not None and grant.role not in OPERATOR_ROLES:
-        message = f"a {grant.role} belongs to no operator"
-        raise ValidationFailed(errors=[{"pointer": "#/operator", "message": message}])
+    await _check_operator(db, grant)
     name = email.partition("@")[0] or "?"
     new = await prepare_account(
         passwords, email=email, name=name, password=password, grants=(grant,)
     )
     async with db.transaction() as conn:
         return (await create_account(conn, new)).account_id
+
+
+async def _check_operator(db: Database, grant: Grant) -> None:
+    """Refuse a role at an operator that there is not, or a role of an operator's at none."""
+    message = None
+    if grant.role not in OPERATOR_ROLES:
+        if grant.operator_id is not None:
+            message = f"a {grant.role} belongs to no operator"
+    elif grant.operator_id is None:
+        message = f"a {grant.role} needs --operator ID"
+    else:
+        async with db.connection() as conn:
+            if not await operator_names(conn, [grant.operator_id]):
+                message = "there is no such operator"
+    if message is not None:
+        raise ValidationFailed(errors=[{"pointer": "#/operator", "message": message}])
 
 
 async def put_demo_accounts(

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from kiti.app.database import database
+from kiti.app.database import database, require_database
 from kiti.app.secrets import completed
 from kiti.booking import audit as booking
 from kiti.checkout import audit as checkout
@@ -27,6 +27,7 @@ from kiti.platform.postgres import EmbeddedPostgresError
 POSTGRES_VERSION_MIN: Final = 15
 CLOCK_DRIFT_S_MAX: Final = 2.0
 REACH_S: Final = 5.0
+MIGRATE: Final = "run `kiti migrate`"
 
 Check = Callable[[], Coroutine[Any, Any, str]]
 
@@ -50,10 +51,14 @@ def audit(settings: Settings, *, is_json: bool) -> int:
         db = await connect(dsn, size=1)
         try:
             async with db.connection() as conn:
+                missing = await missing_migrations(conn)
+                if missing:
+                    raise ConfigurationError(f"the schema is behind by {len(missing)}: {MIGRATE}")
                 return await find_breaches(conn)
         finally:
             await db.close()
 
+    require_database(settings)
     with database(settings) as (dsn, _):
         found = asyncio.run(work(dsn))
     if is_json:
@@ -78,10 +83,11 @@ def doctor(load: Callable[[], tuple[Settings, list[str]]]) -> int:
         return _say([("configuration", f"{error}", False)])
     lines = [("configuration", "; ".join(warnings) or settings.app_env, True)]
     try:
+        require_database(settings)
         with database(settings) as (dsn, attached):
             where = "embedded" if attached else "DATABASE_URL"
             lines += asyncio.run(_check_all(settings, dsn, where))
-    except (EmbeddedPostgresError, OSError) as error:
+    except (ConfigurationError, EmbeddedPostgresError, OSError) as error:
         lines.append(("database", str(error), False))
     return _say(lines)
 
@@ -146,7 +152,9 @@ async def _check_clock(conn: Conn) -> str:
 
 async def _check_gateways(settings: Settings) -> str:
     if not settings.flutterwave_secret_key and not settings.stripe_secret_key:
-        raise Unwell("none is on: set FLUTTERWAVE_SECRET_KEY, or use `kiti demo`")
+        if not settings.is_production:
+            return "none is on in these settings; `kiti demo` brings a simulated one of its own"
+        raise Unwell("none is on: set FLUTTERWAVE_SECRET_KEY")
     if not settings.flutterwave_secret_key:
         return "stripe"
     if not settings.flutterwave_webhook_secret_hash:

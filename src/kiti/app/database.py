@@ -21,6 +21,19 @@ def database(settings: Settings) -> Generator[tuple[str, Attached | None]]:
         yield attached.dsn, attached
 
 
+def require_database(settings: Settings) -> None:
+    """Refuse to look at an embedded database that is not there: to look must not make one.
+
+    Raises:
+        ConfigurationError: the data folder has none.
+    """
+    if not settings.database_url and not (settings.kiti_data_dir / "postgres").exists():
+        raise ConfigurationError(
+            f"there is no database in {settings.kiti_data_dir}: run `make run` or `kiti migrate` "
+            "first, or set KITI_DATA_DIR or DATABASE_URL to the one that is meant"
+        )
+
+
 def make_schema_ready(settings: Settings, dsn: str) -> list[str]:
     """Migrate; in production only look, and refuse a schema that is behind.
 

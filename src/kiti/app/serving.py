@@ -1,6 +1,7 @@
 """The long-running commands: serve, worker, and the demo that is the whole product at once."""
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -192,7 +193,11 @@ def _environment(settings: Settings, dsn: str) -> dict[str, str]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    listener = listening_socket(host, port, backlog=2048)
+    try:
+        listener = listening_socket(host, port, backlog=2048)
+    except OSError as error:
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror})"
+        raise ConfigurationError(f"{host} port {port} {why}: choose another with --port") from None
     # Accepted sockets inherit it; without it answers on kept connections wait for a delayed ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
