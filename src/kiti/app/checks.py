@@ -153,7 +153,7 @@ async def _check_clock(conn: Conn) -> str:
 async def _check_gateways(settings: Settings) -> str:
     if not settings.flutterwave_secret_key and not settings.stripe_secret_key:
         if not settings.is_production:
-            return "none is on in these settings; `kiti demo` brings a simulated one of its own"
+            return "none: set FLUTTERWAVE_SECRET_KEY; `kiti demo` brings a simulated one of its own"
         raise Unwell("none is on: set FLUTTERWAVE_SECRET_KEY")
     if not settings.flutterwave_secret_key:
         return "stripe"
