@@ -17,6 +17,7 @@ import uvicorn
 
 from booking_make import let_expire
 from cluster import Cluster
+from kiti.app.child_web import KEEP_ALIVE_S
 from kiti.app.parts import Parts
 from kiti.app.web import create_app
 from kiti.booking.model import NewStock
@@ -187,6 +188,7 @@ async def _serving(parts: Parts, listener: socket.socket) -> AsyncGenerator[None
         lifespan="off",
         access_log=False,
         log_level="critical",
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=1,
     )
     server = _Server(config)

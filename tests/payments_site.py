@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from kiti.app.child_web import KEEP_ALIVE_S
 from kiti.booking import routes as booking_routes
 from kiti.booking.audit import audit as audit_booking
 from kiti.booking.counter import Counter
@@ -254,7 +255,14 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _serving(app: ASGIApp, listener: socket.socket) -> AsyncGenerator[None]:
-    config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_level="warning")
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
 

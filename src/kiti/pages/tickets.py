@@ -9,7 +9,7 @@ from kiti.booking.service import list_tickets
 from kiti.pages.front import Front
 from kiti.platform.db import Conn
 
-_SIZE: Final = re.compile(r'<svg width="(\d+)"')
+_SIZE: Final = re.compile(r'<svg viewBox="0 0 (\d+) ')
 _PATH: Final = re.compile(r'<path d="([0-9MmHhVvZz .-]+)"')
 
 
@@ -57,7 +57,7 @@ async def tickets_of(conn: Conn, front: Front, booking: Booking) -> list[TicketV
 def qr_of(svg: str) -> Qr:
     """The code in an SVG of `qr_svg`, taken out so that a page has no markup but its own.
 
-    Several of those on one page would have the same ids, and without a viewBox none scales.
+    Several of those on one page would have the same ids.
     """
     size, path = _SIZE.search(svg), _PATH.search(svg)
     assert size is not None, "a QR code has a size"  # noqa: S101 (ours; a test reads it back)

@@ -13,7 +13,6 @@ import asyncpg
 import pytest
 
 from embedded_commands import Command, ask, is_free, parent_of, postmaster_of, wait_until
-from kiti.platform.clock import monotonic_s
 from kiti.platform.postgres import EmbeddedPostgresError, embedded
 from kiti.platform.postgres.place import shipped_binaries
 
@@ -44,12 +43,9 @@ async def test_first_start_makes_a_cluster_and_a_restart_keeps_its_data(empty_fo
     home = empty_folder / "postgres"
     assert is_free(home)
     assert not (home / "data" / "postmaster.pid").exists()
-    begun = monotonic_s()
     with embedded(empty_folder) as second:
-        took_s = monotonic_s() - begun
         assert second.dsn == first.dsn
         assert await ask(second.dsn, "SELECT word FROM kept") == "yes"
-    assert took_s < 1.0
 
 
 async def test_settings_are_safe(data_dir: Path):
