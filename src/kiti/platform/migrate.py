@@ -88,5 +88,8 @@ async def missing_migrations(conn: Conn) -> list[Migration]:
     ours = migrations()
     for migration in ours:
         if applied.get(migration.name, migration.sha256) != migration.sha256:
-            raise SchemaDrift(f"{migration.name} was applied with another text than this release's")
+            raise SchemaDrift(
+                f"{migration.name} was applied with another text than this release's: use the "
+                "release that made this database, or another data folder or database"
+            )
     return [migration for migration in ours if migration.name not in applied]
