@@ -1,0 +1,251 @@
+"""The entry of each event of money: which accounts move when it happens.
+
+Source: the chart and table of reference/payments.md section 6. Amounts are minor units of the
+entry's currency; a part that is zero is left out.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from kiti.ledger.model import NO_TRIP, Account, Entry, Kind, Posting, credit, debit
+
+
+def _lines(postings: Iterable[Posting]) -> tuple[Posting, ...]:
+    return tuple(posting for posting in postings if posting.amount_minor)
+
+
+def clearing(gateway: str) -> Account:
+    """What a gateway has received for us and not paid out yet."""
+    return Account(Kind.GATEWAY_CLEARING, gateway)
+
+
+def funds(booking_id: UUID) -> Account:
+    """What was paid for a booking that has not travelled yet."""
+    return Account(Kind.PASSENGER_FUNDS, str(booking_id))
+
+
+def suspense(receipt_id: UUID) -> Account:
+    """What came in a receipt and pays for nothing."""
+    return Account(Kind.SUSPENSE, str(receipt_id))
+
+
+def payable(refund_id: UUID) -> Account:
+    """What a refund still owes."""
+    return Account(Kind.REFUNDS_PAYABLE, str(refund_id))
+
+
+def operator_payable(operator_id: UUID) -> Account:
+    """What an operator has earned and was not paid yet."""
+    return Account(Kind.OPERATOR_PAYABLE, str(operator_id))
+
+
+def received(
+    *,
+    receipt_id: UUID,
+    booking_id: UUID,
+    trip_id: UUID,
+    gateway: str,
+    currency: str,
+    amount_minor: int,
+    applied_minor: int,
+) -> Entry:
+    """Money came: what pays for the booking is the passenger's funds, the rest is in suspense."""
+    return Entry(
+        "receipt",
+        receipt_id,
+        "received",
+        currency,
+        _lines((
+            debit(clearing(gateway), amount_minor),
+            credit(funds(booking_id), applied_minor),
+            credit(suspense(receipt_id), amount_minor - applied_minor),
+        )),
+        trip_id,
+    )  # fmt: skip
+
+
+def gateway_fee(
+    *, receipt_id: UUID, trip_id: UUID, gateway: str, currency: str, fee_minor: int
+) -> Entry:
+    """The gateway keeps its fee of a receipt."""
+    lines = (
+        debit(Account(Kind.GATEWAY_FEES, gateway), fee_minor),
+        credit(clearing(gateway), fee_minor),
+    )
+    return Entry("receipt", receipt_id, "gateway_fee", currency, lines, trip_id)
+
+
+def refund_owed(
+    *, refund_id: UUID, source: Account, trip_id: UUID, currency: str, amount_minor: int
+) -> Entry:
+    """A refund is owed, out of a receipt's suspense or a booking's funds."""
+    lines = (debit(source, amount_minor), credit(payable(refund_id), amount_minor))
+    return Entry("refund", refund_id, "owed", currency, lines, trip_id)
+
+
+def refund_paid(
+    *, refund_id: UUID, trip_id: UUID, gateway: str, currency: str, amount_minor: int
+) -> Entry:
+    """The gateway has paid a refund."""
+    lines = (debit(payable(refund_id), amount_minor), credit(clearing(gateway), amount_minor))
+    return Entry("refund", refund_id, "paid", currency, lines, trip_id)
+
+
+def kept_on_cancel(
+    *,
+    cancellation_id: UUID,
+    booking_id: UUID,
+    trip_id: UUID,
+    operator_id: UUID,
+    currency: str,
+    operator_minor: int,
+    fees_minor: int,
+) -> Entry:
+    """What a cancelled seat does not give back: the operator's, and fees of the house."""
+    return Entry(
+        "cancellation",
+        cancellation_id,
+        "kept",
+        currency,
+        _lines((
+            debit(funds(booking_id), operator_minor + fees_minor),
+            credit(operator_payable(operator_id), operator_minor),
+            credit(Account(Kind.FEES_REVENUE), fees_minor),
+        )),
+        trip_id,
+    )  # fmt: skip
+
+
+def earned(
+    *,
+    booking_id: UUID,
+    trip_id: UUID,
+    operator_id: UUID,
+    currency: str,
+    gross_minor: int,
+    commission_minor: int,
+    tax_minor: int,
+) -> Entry:
+    """The trip has departed: the passenger's funds are the operator's, less commission and tax."""
+    return Entry(
+        "booking",
+        booking_id,
+        "earned",
+        currency,
+        _lines((
+            debit(funds(booking_id), gross_minor),
+            credit(operator_payable(operator_id), gross_minor - commission_minor - tax_minor),
+            credit(Account(Kind.COMMISSION), commission_minor),
+            credit(Account(Kind.TAX_PAYABLE), tax_minor),
+        )),
+        trip_id,
+    )  # fmt: skip
+
+
+def sold_for_cash(
+    *, receipt_id: UUID, booking_id: UUID, trip_id: UUID, agent: str, currency: str, minor: int
+) -> Entry:
+    """An agent or counter took cash for a booking: it owes us so much of its float."""
+    lines = (debit(Account(Kind.AGENT_FLOAT, agent), minor), credit(funds(booking_id), minor))
+    return Entry("receipt", receipt_id, "received", currency, lines, trip_id)
+
+
+def remitted(*, remittance_id: UUID, agent: str, currency: str, amount_minor: int) -> Entry:
+    """An agent paid its takings in."""
+    lines = (
+        debit(Account(Kind.BANK), amount_minor),
+        credit(Account(Kind.AGENT_FLOAT, agent), amount_minor),
+    )
+    return Entry("remittance", remittance_id, "remitted", currency, lines, NO_TRIP)
+
+
+def settled(*, settlement_id: UUID, gateway: str, currency: str, net_minor: int) -> Entry:
+    """A gateway paid out to the bank."""
+    lines = (debit(Account(Kind.BANK), net_minor), credit(clearing(gateway), net_minor))
+    return Entry("settlement", settlement_id, "settled", currency, lines, NO_TRIP)
+
+
+def payout_sent(*, payout_id: UUID, operator_id: UUID, currency: str, amount_minor: int) -> Entry:
+    """A payout to an operator is on its way."""
+    lines = (
+        debit(operator_payable(operator_id), amount_minor),
+        credit(Account(Kind.PAYOUT_TRANSIT, str(payout_id)), amount_minor),
+    )
+    return Entry("payout", payout_id, "sent", currency, lines, NO_TRIP)
+
+
+def payout_paid(*, payout_id: UUID, currency: str, amount_minor: int, fee_minor: int) -> Entry:
+    """A payout has arrived; the bank took its fee."""
+    return Entry(
+        "payout",
+        payout_id,
+        "paid",
+        currency,
+        _lines((
+            debit(Account(Kind.PAYOUT_TRANSIT, str(payout_id)), amount_minor),
+            debit(Account(Kind.PAYOUT_FEES), fee_minor),
+            credit(Account(Kind.BANK), amount_minor + fee_minor),
+        )),
+        NO_TRIP,
+    )  # fmt: skip
+
+
+def dispute_opened(
+    *,
+    dispute_id: UUID,
+    trip_id: UUID,
+    gateway: str,
+    currency: str,
+    amount_minor: int,
+    fee_minor: int,
+) -> Entry:
+    """A payer disputes a payment: the gateway takes the money back until it is decided."""
+    return Entry(
+        "dispute",
+        dispute_id,
+        "opened",
+        currency,
+        _lines((
+            debit(Account(Kind.DISPUTE_HOLD, str(dispute_id)), amount_minor),
+            debit(Account(Kind.DISPUTE_FEES, gateway), fee_minor),
+            credit(clearing(gateway), amount_minor + fee_minor),
+        )),
+        trip_id,
+    )  # fmt: skip
+
+
+def dispute_reserved(
+    *, dispute_id: UUID, operator_id: UUID, trip_id: UUID, currency: str, amount_minor: int
+) -> Entry:
+    """While a payment of an earned booking is disputed its sum is held back from the operator."""
+    lines = (
+        debit(operator_payable(operator_id), amount_minor),
+        credit(Account(Kind.OPERATOR_RESERVE, str(operator_id)), amount_minor),
+    )
+    return Entry("dispute", dispute_id, "reserved", currency, lines, trip_id)
+
+
+def dispute_won(
+    *, dispute_id: UUID, trip_id: UUID, gateway: str, currency: str, amount_minor: int
+) -> Entry:
+    """A dispute was won: the gateway gives the money back."""
+    lines = (
+        debit(clearing(gateway), amount_minor),
+        credit(Account(Kind.DISPUTE_HOLD, str(dispute_id)), amount_minor),
+    )
+    return Entry("dispute", dispute_id, "won", currency, lines, trip_id)
+
+
+def dispute_lost(
+    *, dispute_id: UUID, trip_id: UUID, bearer: Account, currency: str, amount_minor: int
+) -> Entry:
+    """A dispute was lost: its bearer pays.
+
+    `bearer`: a booking's funds before departure, the operator's reserve or receivable after it, or
+    the house's chargeback loss.
+    """
+    lines = (
+        debit(bearer, amount_minor),
+        credit(Account(Kind.DISPUTE_HOLD, str(dispute_id)), amount_minor),
+    )
+    return Entry("dispute", dispute_id, "lost", currency, lines, trip_id)
