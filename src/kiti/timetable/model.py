@@ -15,6 +15,8 @@ FEED_NAME_MAX: Final = 100
 
 # What is going on, how much of it is done, and how much there is in all (0: not known yet).
 Progress = Callable[[str, int, int], None]
+# Hears at once what somebody should know before the first row is written.
+Warn = Callable[[str], None]
 # The week of this date becomes this week; "fullest": the week whose window runs the most trips.
 Shift = date | Literal["fullest"]
 
@@ -84,6 +86,8 @@ class ImportRequest:
 
     Exactly one of `fares_csv` and `per_km`. `window_first` None is today in the feed's zone;
     `window_last` (included) None is 59 days after, 60 days in all. `fare_map` goes by fare_id.
+    `ignores_pickup_types`: every call is for boarding and alighting, whatever the feed says.
+    `payable` are the currencies that some gateway here takes; None when that is not known.
     """
 
     file: Path
@@ -96,6 +100,8 @@ class ImportRequest:
     window_first: date | None = None
     window_last: date | None = None
     shift: Shift | None = None
+    ignores_pickup_types: bool = False
+    payable: frozenset[str] | None = None
     is_dry_run: bool = False
 
 

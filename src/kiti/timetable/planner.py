@@ -92,7 +92,7 @@ def make_plan(
         )
         for service_id in used
     }
-    running = tuple(trip for trip in feed.trips if dates[trip.service_id] and trip.runs_a_day)
+    running = tuple(trip for trip in feed.trips if dates[trip.service_id])
     plan = Plan(feed, window, weeks, running, dates)
     for left in feed.left_out:
         report.note(left.code, left.trip_id, runs=plan.count_of(left))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 from kiti.timetable.model import Window
@@ -25,6 +26,22 @@ class Finding:
     examples: list[str] = field(default_factory=list[str])
 
 
+@dataclass(frozen=True, slots=True)
+class RoutePlan:
+    """What is planned on one route: `runs` trips of so many timetable trips, first to last day.
+
+    `example` is the adult fare of its longest segment, in words; "" when it has none.
+    """
+
+    route_id: str
+    name: str
+    runs: int
+    timetable_trips: int
+    first_on: date
+    last_on: date
+    example: str
+
+
 @dataclass(slots=True)
 class Report:
     """Filled while the import goes on; `text` is for people, `to_dict` for programs.
@@ -32,6 +49,7 @@ class Report:
     `rows` counts the rows read by file. Runs are trips on a service date of the window:
     `runs_in_calendar` = `runs_planned` + those that the findings left out;
     `runs_planned` = `runs_new` + `runs_kept` (already there, left as they are).
+    `routes` are those with the most trips, `routes_more` how many there are besides.
     """
 
     feed: str
@@ -46,6 +64,9 @@ class Report:
     runs_planned: int = 0
     runs_new: int = 0
     runs_kept: int = 0
+    routes: list[RoutePlan] = field(default_factory=list[RoutePlan])
+    routes_more: int = 0
+    warnings: list[str] = field(default_factory=list[str])
     is_dry_run: bool = False
 
     def note(self, code: Code, example: str = "", *, count: int = 1, runs: int = 0) -> None:
@@ -64,6 +85,12 @@ class Report:
     def text(self) -> str:
         """The report for a person, a few lines a part, empty parts left out."""
         lines = [f"Feed {self.feed}", *self._summary()]
+        if self.is_dry_run and self.routes:
+            lines += ["", "Would be for sale", *map(_route_line, self.routes)]
+            if self.routes_more:
+                lines.append(f"  and {counted(self.routes_more, 'route')} more")
+        if self.warnings:
+            lines += ["", "Take care", *(f"  {text}" for text in self.warnings)]
         for level, title in _TITLES.items():
             found = [item for item in self._in_order() if item[0].level is level]
             if found:
@@ -98,8 +125,9 @@ class Report:
         return f"{days}; the timetable of {origin} on is moved {moved} {way}"
 
     def _in_order(self) -> list[tuple[Code, Finding]]:
-        order = list(Code)
-        return sorted(self.findings.items(), key=lambda item: order.index(item[0]))
+        """What costs the most trips first; what costs none in the order of the list of codes."""
+        place = {code: at for at, code in enumerate(Code)}
+        return sorted(self.findings.items(), key=lambda item: (-item[1].runs, place[item[0]]))
 
     def to_dict(self) -> Mapping[str, object]:
         """The same for programs, ready for JSON."""
@@ -119,6 +147,20 @@ class Report:
                 "new": self.runs_new,
                 "kept": self.runs_kept,
             },
+            "routes": [
+                {
+                    "routeId": route.route_id,
+                    "name": route.name,
+                    "trips": route.runs,
+                    "timetableTrips": route.timetable_trips,
+                    "from": str(route.first_on),
+                    "to": str(route.last_on),
+                    "fare": route.example,
+                }
+                for route in self.routes
+            ],
+            "routesMore": self.routes_more,
+            "warnings": list(self.warnings),
             "findings": [
                 {
                     "code": code.name,
@@ -126,6 +168,7 @@ class Report:
                     "count": finding.count,
                     "trips": finding.runs,
                     "text": code.sentence(finding.count),
+                    "advice": code.value.advice,
                     "examples": list(finding.examples),
                 }
                 for code, finding in self._in_order()
@@ -139,4 +182,14 @@ def _lines(code: Code, finding: Finding) -> list[str]:
     if finding.examples:
         more = "; …" if finding.count > len(finding.examples) else ""
         lines.append(f"    {'; '.join(finding.examples)}{more}")
+    if code.value.advice:
+        lines.append(f"    -> {code.value.advice}")
     return lines
+
+
+def _route_line(route: RoutePlan) -> str:
+    days = str(route.first_on)
+    if route.last_on != route.first_on:
+        days += f" to {route.last_on}"
+    fare = f"; {route.example}" if route.example else ""
+    return f"  {route.name}: {counted(route.runs, 'trip')}, {days}{fare}"

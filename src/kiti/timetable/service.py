@@ -18,9 +18,11 @@ from kiti.timetable.model import (
     ImportRefused,
     ImportRequest,
     Progress,
+    Warn,
     window_of,
 )
 from kiti.timetable.planner import Plan, make_plan
+from kiti.timetable.preview import describe_plan
 from kiti.timetable.remarks import Code
 from kiti.timetable.report import Report
 from kiti.timetable.tariffs import FareSource, Tariffs, make_tariffs
@@ -33,8 +35,17 @@ def no_progress(_what: str, _done: int, _total: int) -> None:
     """Progress that nobody watches."""
 
 
+def no_warning(_text: str) -> None:
+    """Warnings that nobody hears at once: they are in the report too."""
+
+
 async def import_gtfs(
-    db: Database, request: ImportRequest, *, now: datetime, progress: Progress = no_progress
+    db: Database,
+    request: ImportRequest,
+    *,
+    now: datetime,
+    progress: Progress = no_progress,
+    warn: Warn = no_warning,
 ) -> Report:
     """Import a feed; the doctor's report, also when no trip could be sold.
 
@@ -49,12 +60,14 @@ async def import_gtfs(
     layout_text, layout = _read_layout(request.layout)
     report = Report(request.feed, is_dry_run=request.is_dry_run)
     feed = read_feed(
-        request.file, report, progress=lambda name, rows: progress(f"reading {name}", rows, 0)
+        request.file,
+        report,
+        ignores_pickup_types=request.ignores_pickup_types,
+        progress=lambda name, rows: progress(f"reading {name}", rows, 0),
     )
     plan, tariffs = _plan(feed, request, layout, report, now)
-    report.runs_planned = plan.runs_count()
-    report.trips_sold = len(plan.trips)
-    report.patterns = len({trip.pattern.number for trip in plan.trips})
+    for text in report.warnings:
+        warn(text)
     if request.is_dry_run:
         await count_kept(db, plan, report, progress)
     elif plan.trips:
@@ -120,4 +133,5 @@ def _plan(
     sold = plan.only(
         lambda trip: trip.pattern.number in tariffs.sold_patterns, Code.NO_FARE, report
     )
+    describe_plan(sold, tariffs, classes=layout.classes, payable=request.payable, report=report)
     return sold, tariffs

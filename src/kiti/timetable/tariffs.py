@@ -10,6 +10,7 @@ from uuid import UUID
 
 from kiti.fares.model import (
     FARES_MAX,
+    STANDARD,
     FareKey,
     FareTable,
     NewFareTable,
@@ -17,6 +18,7 @@ from kiti.fares.model import (
     check_table,
     distance_km,
 )
+from kiti.platform.money import Money
 from kiti.timetable.fares_csv import Matrix
 from kiti.timetable.gtfs.model import Feed, Pattern
 from kiti.timetable.model import BadFares, FareUse, PerKm
@@ -107,6 +109,29 @@ def make_tariffs(
     sold = _sold_patterns(feed, tariffs, patterns, classes, report)
     report.fares = list(_summary(tariffs, source))
     return Tariffs(tariffs, sold)
+
+
+def adult_fare(
+    feed: Feed, tariff: Tariff, origin: str, destination: str, seat_class: str
+) -> Money | None:
+    """What an adult pays from stop to stop in this class; None when that is not for sale."""
+    board, leave = UUID(int=1), UUID(int=2)
+    keys = [(origin, destination, name, PassengerType.ADULT) for name in (seat_class, STANDARD)]
+    fares = {
+        FareKey(board, leave, key[2]): tariff.fares[key] for key in keys if key in tariff.fares
+    }
+    per_km = tariff.per_km
+    table = FareTable(
+        _NO_ID,
+        tariff.currency,
+        fares,
+        per_km and per_km.amount_minor,
+        per_km and per_km.minimum_minor,
+        {},
+        {},
+    )
+    km = distance_km(feed.stops[origin], feed.stops[destination])
+    return table.fare(board, leave, seat_class, PassengerType.ADULT, km=km)
 
 
 def _check_map(feed: Feed, fare_map: Mapping[str, FareUse]) -> None:

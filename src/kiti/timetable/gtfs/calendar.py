@@ -1,5 +1,6 @@
 """calendar.txt and calendar_dates.txt: the dates that trips run on."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Final
@@ -19,6 +20,7 @@ _CALENDAR: Final = Columns(
     required=10,
 )  # fmt: skip
 _DATES: Final = Columns(("service_id", "date", "exception_type"), required=3)
+_FEED_INFO: Final = ("feed_info.txt", Columns(("feed_start_date", "feed_end_date"), required=0))
 _ADDED: Final = "1"
 _REMOVED: Final = "2"
 
@@ -38,7 +40,26 @@ def read_services(source: Source) -> dict[str, Service]:
         removed = frozenset(day for day, is_added in days.items() if not is_added)
         service = found.get(service_id, Service(service_id))
         found[service_id] = replace(service, added=added, removed=removed)
+    _remark_odd_dates(source, found)
     return found
+
+
+def _remark_odd_dates(source: Source, services: Mapping[str, Service]) -> None:
+    """What the calendar says counts; that feed_info.txt says otherwise is worth knowing."""
+    starts_on, ends_on = _feed_dates(source)
+    for service_id, service in services.items():
+        bounds = service.bounds()
+        if bounds is None:
+            source.report.note(Code.SERVICE_NEVER_RUNS, service_id)
+        elif (starts_on and bounds[0] < starts_on) or (ends_on and bounds[1] > ends_on):
+            dates = f"{bounds[0]} to {bounds[1]}"
+            source.report.note(Code.FEED_DATES_DIFFER, f"{service_id}: {dates}")
+
+
+def _feed_dates(source: Source) -> tuple[date | None, date | None]:
+    """From when to when the feed says that it is complete; None where it does not."""
+    rows = [(to_date(start), to_date(end)) for _, (start, end) in source.rows(*_FEED_INFO)]
+    return rows[0] if rows else (None, None)
 
 
 def _calendars(source: Source) -> dict[str, Service]:

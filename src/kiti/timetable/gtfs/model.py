@@ -24,6 +24,7 @@ class Stop:
     """A place in the timetable; only one that `is_boarding_point` can be called at.
 
     `timezone` and missing coordinates and names are already inherited from station and agency.
+    `station_id` is the place it is a part of; "" when it is none of anything.
     """
 
     stop_id: str
@@ -33,16 +34,18 @@ class Stop:
     timezone: str
     zone_id: str
     is_boarding_point: bool
+    station_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A named line of an agency. `mode` is BUS, FERRY, RAIL or OTHER."""
+    """A named line of an agency. `mode` is BUS, FERRY, RAIL or OTHER; `network_id` "": none."""
 
     route_id: str
     agency_id: str
     name: str
     mode: str
+    network_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,13 @@ class Service:
         if day in self.removed or self.starts_on is None or self.ends_on is None:
             return False
         return self.starts_on <= day <= self.ends_on and self.weekdays[day.weekday()]
+
+    def bounds(self) -> tuple[date, date] | None:
+        """Days that all its dates lie between, both included; None when it never runs."""
+        ends = set(self.added)
+        if self.starts_on is not None and self.ends_on is not None and any(self.weekdays):
+            ends |= {self.starts_on, self.ends_on} if self.starts_on <= self.ends_on else set()
+        return (min(ends), max(ends)) if ends else None
 
     def dates(self, first: date, last: date) -> list[date]:
         """Its service dates from `first` to `last`, both included, in order."""
@@ -117,8 +127,8 @@ class Trip:
     """A timetable trip, to run on every date of its service.
 
     `departure_s` is when it leaves its first call, in seconds after noon minus 12 hours. With
-    `frequencies` it runs at each of their times instead; `lead_s` is what its first call comes
-    after the stop they speak of, when that one was left out.
+    `times`, those that its frequencies give in order, it runs at each of them instead; `lead_s` is
+    what its first call comes after the stop they speak of, when that one was left out.
     """
 
     trip_id: str
@@ -126,28 +136,19 @@ class Trip:
     service_id: str
     departure_s: int
     lead_s: int = 0
-    frequencies: tuple[Frequency, ...] = ()
+    times: tuple[int, ...] = ()
 
     def departures(self) -> Iterator[tuple[str, int]]:
         """The code and the departure in seconds of each run on one service date."""
-        if not self.frequencies:
+        if not self.times:
             yield self.trip_id, self.departure_s
-            return
-        for at in sorted(self.frequency_times()):
+        for at in self.times:
             yield f"{self.trip_id}@{to_clock(at)}", at + self.lead_s
-
-    def frequency_times(self) -> set[int]:
-        """The times that its frequencies give, each once."""
-        return {
-            at
-            for every in self.frequencies
-            for at in range(every.start_s, every.end_s, every.headway_s)
-        }
 
     @property
     def runs_a_day(self) -> int:
         """How often it runs on one service date."""
-        return len(self.frequency_times()) if self.frequencies else 1
+        return len(self.times) or 1
 
 
 @dataclass(frozen=True, slots=True)

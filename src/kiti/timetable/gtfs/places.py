@@ -6,7 +6,7 @@ from typing import Final
 from kiti.timetable.gtfs.model import Agency, Route, Stop
 from kiti.timetable.gtfs.rows import Columns
 from kiti.timetable.gtfs.source import Source
-from kiti.timetable.gtfs.values import to_coordinate, to_number
+from kiti.timetable.gtfs.values import is_continuous, to_coordinate, to_number
 from kiti.timetable.model import NotAFeed
 from kiti.timetable.remarks import Code
 
@@ -21,8 +21,12 @@ _STOPS: Final = Columns(
     required=1,
 )  # fmt: skip
 _ROUTES: Final = Columns(
-    ("route_id", "agency_id", "route_short_name", "route_long_name", "route_type"), required=1
-)
+    (
+        "route_id", "agency_id", "route_short_name", "route_long_name", "route_type", "network_id",
+        "continuous_pickup", "continuous_drop_off",
+    ),
+    required=1,
+)  # fmt: skip
 _AGENCY_NAME_MAX: Final = 200
 _STOP_NAME_MAX: Final = 300
 _ROUTE_NAME_MAX: Final = 300
@@ -115,6 +119,7 @@ def _stop(source: Source, stop_id: str, rows: dict[str, _StopRow], default_zone:
         timezone=lineage[-1].timezone or default_zone,
         zone_id=row.zone_id,
         is_boarding_point=row.location_type in {"", "0"},
+        station_id=row.parent_id,
     )
 
 
@@ -126,7 +131,8 @@ def read_routes(source: Source, agencies: dict[str, Agency]) -> dict[str, Route]
     """
     found: dict[str, Route] = {}
     first = next(iter(agencies))
-    for line, (route_id, owner, short, long, kind) in source.needed("routes.txt", _ROUTES):
+    for line, values in source.needed("routes.txt", _ROUTES):
+        route_id, owner, short, long, kind, network_id, *continuous = values
         place = f"routes.txt line {line}"
         if not source.is_new_id(place, route_id, found):
             continue
@@ -136,7 +142,9 @@ def read_routes(source: Source, agencies: dict[str, Agency]) -> dict[str, Route]
         name = source.name(
             _route_name(short, long), route_id, place=place, length_max=_ROUTE_NAME_MAX
         )
-        found[route_id] = Route(route_id, agency_id, name, _mode(kind))
+        if any(map(is_continuous, continuous)):
+            source.report.note(Code.CONTINUOUS_STOPPING, f"route {route_id}")
+        found[route_id] = Route(route_id, agency_id, name, _mode(kind), network_id)
     return found
 
 

@@ -28,10 +28,12 @@ def read_feed(
     report: Report,
     *,
     limits: Limits | None = None,
+    ignores_pickup_types: bool = False,
     progress: Callable[[str, int], None] = lambda _file, _rows: None,
 ) -> Feed:
     """The feed at `path`; what cannot be used goes into `report` by its reason.
 
+    With `ignores_pickup_types` one may board and alight at every call, whatever the feed says.
     Trips that are left out are in the feed's `left_out`: who knows the window remarks on them.
 
     Raises:
@@ -48,7 +50,7 @@ def read_feed(
         rows = read_trip_rows(source)
         trip_ids = frozenset(rows)
         frequencies = read_frequencies(source, trip_ids)
-        times = StopTimes(stops)
+        times = StopTimes(stops, ignores_pickup_types=ignores_pickup_types)
         times.read(source, trip_ids)
         builder = TripBuilder(source, times, frequencies)
         for row in rows.values():

@@ -1,20 +1,21 @@
 """stop_times.txt: read row by row into small arrays, then made into the calls of each trip."""
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kiti.network.model import CALLS_MAX
 from kiti.timetable.gtfs.model import Stop
 from kiti.timetable.gtfs.rows import Columns
 from kiti.timetable.gtfs.source import Source
-from kiti.timetable.gtfs.values import to_number, to_seconds
+from kiti.timetable.gtfs.values import is_continuous, to_number, to_seconds
 from kiti.timetable.remarks import Code
 
 _COLUMNS: Final = Columns(
     (
         "trip_id", "stop_id", "stop_sequence", "arrival_time", "departure_time", "pickup_type",
-        "drop_off_type",
+        "drop_off_type", "timepoint", "continuous_pickup", "continuous_drop_off",
+        "start_pickup_drop_off_window", "location_id", "location_group_id",
     ),
     required=3,
 )  # fmt: skip
@@ -25,6 +26,8 @@ _DROP_OFF: Final = 2
 _FIELDS: Final = 5
 _REGULAR: Final = {"", "0"}
 _NEVER: Final = "1"
+_BY_ARRANGEMENT: Final = {"2", "3"}
+_APPROXIMATE: Final = "0"
 
 # sequence, place in the list of stops, arrival and departure in seconds, pickup and drop-off bits
 RawCall = tuple[int, int, int, int, int]
@@ -41,13 +44,15 @@ class UnusableTrip(Exception):
 class StopTimes:
     """The rows of stop_times.txt by trip, five whole numbers each, in any order."""
 
-    def __init__(self, stops: Mapping[str, Stop]) -> None:
+    def __init__(self, stops: Mapping[str, Stop], *, ignores_pickup_types: bool = False) -> None:
         self.stop_ids = list(stops)
         self.unknown_stops: set[str] = set()
         self._stops = stops
         self._places = {stop_id: place for place, stop_id in enumerate(self.stop_ids)}
         self._rows: dict[str, array[int]] = {}
         self._unreadable: set[str] = set()
+        self._on_demand: set[str] = set()
+        self._ignores_pickup_types = ignores_pickup_types
 
     def read(self, source: Source, trip_ids: frozenset[str]) -> None:
         """Read the file; calls at what is no stop are remarked here.
@@ -56,9 +61,11 @@ class StopTimes:
             NotAFeed: it cannot be read.
         """
         for line, values in source.needed("stop_times.txt", _COLUMNS):
-            trip_id, stop_id, sequence, arrival, departure, pickup, drop_off = values
+            trip_id, stop_id, sequence, arrival, departure, pickup, drop_off, *extra = values
             if trip_id not in trip_ids:
                 source.report.note(Code.STOP_TIME_WITHOUT_TRIP, f"line {line}: {trip_id}")
+                continue
+            if any(extra) and self._is_on_demand(source, trip_id, stop_id, extra):
                 continue
             place = self._place(source, trip_id, stop_id)
             number = to_number(sequence)
@@ -67,13 +74,40 @@ class StopTimes:
             if number is None or arrival_s is None or departure_s is None:
                 self._unreadable.add(trip_id)
                 continue
-            if pickup not in _REGULAR | {_NEVER} or drop_off not in _REGULAR | {_NEVER}:
-                source.report.note(Code.PICKUP_BY_ARRANGEMENT, f"trip {trip_id} at {stop_id}")
             bits = _PICKUP * (pickup in _REGULAR) | _DROP_OFF * (drop_off in _REGULAR)
+            if bits != _PICKUP | _DROP_OFF:
+                bits = self._allowed(source, f"trip {trip_id} at {stop_id}", pickup, drop_off, bits)
             row = self._rows.get(trip_id)
             if row is None:
                 row = self._rows[trip_id] = array("i")
             row.extend((number, place, arrival_s, departure_s, bits))
+
+    def _is_on_demand(
+        self, source: Source, trip_id: str, stop_id: str, extra: Sequence[str]
+    ) -> bool:
+        """Remark on what is beyond plain calls; whether this is a stretch served on demand."""
+        timepoint, pickup, drop_off, window, *areas = extra
+        if window or (not stop_id and any(areas)):
+            source.report.note(Code.ON_DEMAND_CALL, f"trip {trip_id} at {stop_id or max(areas)}")
+            self._on_demand.add(trip_id)
+            return True
+        if timepoint == _APPROXIMATE:
+            source.report.note(Code.TIMES_APPROXIMATE, f"trip {trip_id} at {stop_id}")
+        if is_continuous(pickup) or is_continuous(drop_off):
+            source.report.note(Code.CONTINUOUS_STOPPING, f"trip {trip_id} at {stop_id}")
+        return False
+
+    def _allowed(self, source: Source, example: str, pickup: str, drop_off: str, bits: int) -> int:
+        """What one may do at a call where the feed does not let everybody do both."""
+        if self._ignores_pickup_types:
+            source.report.note(Code.PICKUP_TYPES_IGNORED, example)
+            return _PICKUP | _DROP_OFF
+        odd = {pickup, drop_off} - _REGULAR - {_NEVER}
+        if odd:
+            is_known = odd <= _BY_ARRANGEMENT
+            code = Code.PICKUP_BY_ARRANGEMENT if is_known else Code.PICKUP_TYPE_UNKNOWN
+            source.report.note(code, example)
+        return bits
 
     def _place(self, source: Source, trip_id: str, stop_id: str) -> int:
         place = self._places.get(stop_id, _UNUSABLE_STOP)
@@ -98,13 +132,16 @@ class StopTimes:
         if trip_id in self._unreadable:
             raise UnusableTrip(Code.BAD_STOP_TIME)
         if rows is None:
-            raise UnusableTrip(Code.TRIP_WITHOUT_TIMES)
+            is_on_demand = trip_id in self._on_demand
+            raise UnusableTrip(Code.ON_DEMAND_TRIP if is_on_demand else Code.TRIP_WITHOUT_TIMES)
         if len(rows) > CALLS_MAX * _FIELDS:
             raise UnusableTrip(Code.TRIP_TOO_LONG)
         columns = (rows[field::_FIELDS] for field in range(_FIELDS))
-        calls = sorted(zip(*columns, strict=True))
+        calls = sorted(set(zip(*columns, strict=True)))
         if len({call[0] for call in calls}) < len(calls):
             raise UnusableTrip(Code.SEQUENCE_TWICE)
+        if repeated := len(rows) // _FIELDS - len(calls):
+            source.report.note(Code.STOP_TIME_TWICE, f"trip {trip_id}", count=repeated)
         missing = sum(call[2] == call[3] == _NO_TIME for call in calls)
         timed = _with_times(calls)
         _check_order(timed)

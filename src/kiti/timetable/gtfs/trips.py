@@ -1,6 +1,6 @@
 """trips.txt and frequencies.txt: what runs, on which days, on which pattern of calls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,7 @@ from kiti.timetable.gtfs.stop_times import (
     is_pickup,
 )
 from kiti.timetable.gtfs.values import to_number, to_seconds
+from kiti.timetable.model import NotAFeed
 from kiti.timetable.remarks import Code
 
 _TRIPS: Final = Columns(("trip_id", "route_id", "service_id"), required=3)
@@ -32,6 +33,9 @@ _FREQUENCIES: Final = Columns(
 )
 _EXACT: Final = "1"
 _HEADWAY_MAX_S: Final = 24 * 3600
+# A trip every nine seconds all day long: what leaves more often is a mistake.
+_RUNS_A_DAY_MAX: Final = 10_000
+_DEPARTURES_MAX: Final = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,26 @@ class TripRow:
 
 @dataclass(slots=True)
 class Frequencies:
-    """frequencies.txt by trip: the exact ones, and which trips have any at all."""
+    """frequencies.txt by trip: the exact ones, and which trips have others or unreadable ones."""
 
     exact: dict[str, list[Frequency]] = field(default_factory=dict[str, list[Frequency]])
-    trip_ids: set[str] = field(default_factory=set[str])
+    inexact: dict[str, int] = field(default_factory=dict[str, int])
+    unreadable: set[str] = field(default_factory=set[str])
+
+    def of_trip(self, trip_id: str) -> list[Frequency]:
+        """Its exact ones; none when frequencies.txt says nothing of it.
+
+        Raises:
+            UnusableTrip: it has none that fixes its departures, or too many of them.
+        """
+        exact = self.exact.get(trip_id, [])
+        if not exact and trip_id in self.inexact:
+            raise UnusableTrip(Code.FREQUENCY_NOT_EXACT)
+        if not exact and trip_id in self.unreadable:
+            raise UnusableTrip(Code.FREQUENCY_UNREADABLE)
+        if given_runs(exact) > _RUNS_A_DAY_MAX:
+            raise UnusableTrip(Code.FREQUENCY_TOO_OFTEN)
+        return exact
 
 
 def read_trip_rows(source: Source) -> dict[str, TripRow]:
@@ -68,19 +88,40 @@ def read_frequencies(source: Source, trip_ids: frozenset[str]) -> Frequencies:
     """Every frequency of a known trip.
 
     Raises:
-        NotAFeed: the file is there and cannot be read.
+        NotAFeed: the file is there and cannot be read, or gives too many departures to keep.
     """
     found = Frequencies()
+    total = 0
     for line, (trip_id, start, end, headway, exact) in source.rows("frequencies.txt", _FREQUENCIES):
+        if trip_id not in trip_ids:
+            source.report.note(Code.FREQUENCY_WITHOUT_TRIP, f"line {line}: {trip_id}")
+            continue
         start_s, end_s = to_seconds(start), to_seconds(end)
         headway_s = to_number(headway, highest=_HEADWAY_MAX_S)
-        if trip_id not in trip_ids or start_s is None or end_s is None or not headway_s:
+        if start_s is None or end_s is None or not headway_s or start_s >= end_s:
             source.report.note(Code.BAD_FREQUENCY, f"line {line}: {trip_id}")
-            continue
-        found.trip_ids.add(trip_id)
-        if exact == _EXACT:
-            found.exact.setdefault(trip_id, []).append(Frequency(start_s, end_s, headway_s))
+            found.unreadable.add(trip_id)
+        elif exact == _EXACT:
+            frequency = Frequency(start_s, end_s, headway_s)
+            total += given_runs([frequency])
+            if total > _DEPARTURES_MAX:
+                raise NotAFeed(f"frequencies.txt gives over {_DEPARTURES_MAX:,} departures a day")
+            found.exact.setdefault(trip_id, []).append(frequency)
+        else:
+            found.inexact[trip_id] = found.inexact.get(trip_id, 0) + 1
+    for trip_id in found.inexact.keys() & found.exact.keys():
+        source.report.note(Code.FREQUENCY_PART, f"trip {trip_id}", count=found.inexact[trip_id])
     return found
+
+
+def given_runs(frequencies: Sequence[Frequency]) -> int:
+    """How many departures these give in a day, those given twice counted twice."""
+    return sum(len(range(one.start_s, one.end_s, one.headway_s)) for one in frequencies)
+
+
+def frequency_times(frequencies: Sequence[Frequency]) -> set[int]:
+    """The times that these give, each once."""
+    return {at for one in frequencies for at in range(one.start_s, one.end_s, one.headway_s)}
 
 
 class TripBuilder:
@@ -104,7 +145,6 @@ class TripBuilder:
         agencies: Mapping[str, Agency],
     ) -> None:
         """Take a trip in, or leave it out with its reason."""
-        frequencies = self._frequencies.exact.get(row.trip_id, [])
         try:
             calls, lead_s = self._times.take_calls(row.trip_id, self._source)
             if row.route_id not in routes:
@@ -113,31 +153,34 @@ class TripBuilder:
                 raise UnusableTrip(Code.TRIP_WITHOUT_SERVICE)
             if not agencies[routes[row.route_id].agency_id].timezone:
                 raise UnusableTrip(Code.AGENCY_ZONE_UNKNOWN)
-            if row.trip_id in self._frequencies.trip_ids and not frequencies:
-                raise UnusableTrip(Code.FREQUENCY_NOT_EXACT)
+            frequencies = self._frequencies.of_trip(row.trip_id)
         except UnusableTrip as error:
-            self._leave_out(row, error.code, frequencies)
+            self._leave_out(row, error.code)
             return
-        trip = Trip(
-            trip_id=row.trip_id,
-            pattern=self._pattern(row.route_id, calls),
-            service_id=row.service_id,
-            departure_s=calls[0][3],
-            lead_s=lead_s,
-            frequencies=tuple(frequencies),
-        )
-        self.trips.append(trip)
-        given = sum(len(range(f.start_s, f.end_s, f.headway_s)) for f in frequencies)
-        if frequencies and given > trip.runs_a_day:
-            self._source.report.note(
-                Code.FREQUENCY_TWICE, f"trip {row.trip_id}", count=given - trip.runs_a_day
+        times = tuple(sorted(frequency_times(frequencies)))
+        self.trips.append(
+            Trip(
+                trip_id=row.trip_id,
+                pattern=self._pattern(row.route_id, calls),
+                service_id=row.service_id,
+                departure_s=calls[0][3],
+                lead_s=lead_s,
+                times=times,
             )
+        )
+        if repeated := given_runs(frequencies) - len(times):
+            self._source.report.note(Code.FREQUENCY_TWICE, f"trip {row.trip_id}", count=repeated)
 
-    def _leave_out(self, row: TripRow, code: Code, frequencies: list[Frequency]) -> None:
+    def _leave_out(self, row: TripRow, code: Code) -> None:
         """The remark itself is made when it is known how many runs the trip would have had."""
-        runs = 1
-        if row.trip_id in self._frequencies.trip_ids:
-            runs = len({t for f in frequencies for t in range(f.start_s, f.end_s, f.headway_s)})
+        known = self._frequencies
+        exact = known.exact.get(row.trip_id, [])
+        if given_runs(exact) > _RUNS_A_DAY_MAX:
+            runs = given_runs(exact)
+        elif exact:
+            runs = len(frequency_times(exact))
+        else:
+            runs = int(row.trip_id not in known.inexact and row.trip_id not in known.unreadable)
         self.left_out.append(LeftOut(row.trip_id, row.service_id, code, runs))
 
     def _pattern(self, route_id: str, calls: list[RawCall]) -> Pattern:

@@ -60,6 +60,11 @@ def to_number(text: str, *, highest: int = SEQUENCE_MAX) -> int | None:
     return value if value <= highest else None
 
 
+def is_continuous(text: str) -> bool:
+    """Whether continuous_pickup or continuous_drop_off lets people ride between stops."""
+    return text in {"0", "2", "3"}
+
+
 def to_coordinate(text: str, *, highest: float) -> float | None:
     """Degrees from -`highest` to `highest`."""
     if _COORDINATE.fullmatch(text) is None:
