@@ -29,7 +29,7 @@ def test_a_feed_without_a_needed_file_is_refused_by_its_name(tmp_path: Path, nam
         ("stops.txt", FILES["stops.txt"].encode("utf-16"), "stops.txt line 1: .*UTF-8"),
         ("stops.txt", "stop_id,stop_name\nLOS,La\0gos\n", "stops.txt line 2: a NUL"),
         ("stops.txt", "stop_id,stop_name\nLOS," + "x" * 70_000, "stops.txt line 2: longer than"),
-        ("stops.txt", 'stop_id\n"' + "x\n" * 140_000, "field larger than field limit"),
+        ("stops.txt", 'stop_id\n"' + "x\n" * 140_000, "line 2: one row over 100 lines"),
         ("stops.txt", ",".join(f"c{n}" for n in range(201)), "more than 200 columns"),
     ],
 )

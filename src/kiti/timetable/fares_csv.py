@@ -10,6 +10,7 @@ from kiti.fares.model import AMOUNT_MINOR_MAX
 from kiti.timetable.gtfs.model import Feed
 from kiti.timetable.gtfs.rows import Columns, read_rows
 from kiti.timetable.model import BadFares
+from kiti.timetable.remarks import Code
 
 ROWS_MAX: Final = 1_000_000
 _COLUMNS: Final = Columns(("from_stop_id", "to_stop_id", "class", "amount"), required=4)
@@ -32,7 +33,13 @@ def read_fares_csv(path: Path, feed: Feed) -> Matrix:
     except OSError as error:
         raise BadFares(f"the fares file {path} cannot be read: {error.strerror}") from None
     fares: dict[tuple[str, str], dict[str, int]] = {}
-    source = read_rows(raw, _COLUMNS, name=path.name, rows_max=ROWS_MAX, refuse=BadFares)
+
+    def refuse_odd(code: Code, line: int) -> None:
+        raise BadFares(f"{path.name} line {line}: a row {code.value.text}")
+
+    source = read_rows(
+        raw, _COLUMNS, name=path.name, rows_max=ROWS_MAX, refuse=BadFares, remark=refuse_odd
+    )
     with raw, closing(source) as rows:
         for line, (origin, destination, seat_class, amount) in rows:
             place = f"{path.name} line {line}"

@@ -1,5 +1,7 @@
 """A feed's zip, opened without trust: every size has a limit, and nothing is unpacked to disk."""
 
+import io
+import stat
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
@@ -8,24 +10,34 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from kiti.timetable.gtfs.rows import Columns, read_rows
+from kiti.timetable.gtfs.rows import Columns, Remark, read_rows
 from kiti.timetable.model import NotAFeed
 
 # A file this small may be squeezed by any ratio: a few equal rows are no bomb.
 RATIO_FREE_BYTES: Final = 16 * 1024 * 1024
 _BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
+# Room for the names of some ten thousand files; a feed has thirty.
+_PIECE_BYTES_MAX: Final = 2 * 1024 * 1024
 _ENCRYPTED: Final = 0x1
+_METHODS: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# Files that may have a row for each stop of each trip, or for each day of each service.
+_LONG_FILES: Final = {"stop_times.txt", "calendar_dates.txt"}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a feed may take. `ratio_max` is unpacked to packed bytes; `rows_max` counts one file."""
+    """What a feed may take.
+
+    `ratio_max` is unpacked to packed bytes; `rows_max` counts one file, `things_max` one of those
+    whose rows are kept one by one (stops, trips, fares: some hundred bytes of memory each).
+    """
 
     zip_bytes_max: int = 512 * 1024 * 1024
     member_bytes_max: int = 2 * 1024 * 1024 * 1024
     ratio_max: int = 250
     members_max: int = 1_000
     rows_max: int = 20_000_000
+    things_max: int = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,9 @@ class Archive:
         """Whether the feed has this file."""
         return name in self.members
 
-    def rows(self, name: str, columns: Columns) -> Iterator[tuple[int, tuple[str, ...]]]:
+    def rows(
+        self, name: str, columns: Columns, remark: Remark
+    ) -> Iterator[tuple[int, tuple[str, ...]]]:
         """As `read_rows`; nothing when the file is absent.
 
         Raises:
@@ -50,10 +64,17 @@ class Archive:
         if member is None:
             return
         self._check(name, member)
+        limits = self.limits
+        rows_max = limits.rows_max if name in _LONG_FILES else limits.things_max
         try:
             with self.zip.open(member) as raw:
                 yield from read_rows(
-                    raw, columns, name=name, rows_max=self.limits.rows_max, refuse=NotAFeed
+                    raw,
+                    columns,
+                    name=name,
+                    rows_max=min(rows_max, limits.rows_max),
+                    refuse=NotAFeed,
+                    remark=remark,
                 )
         except (*_BROKEN, RuntimeError) as error:
             raise NotAFeed(f"{name} cannot be unpacked: {error}") from error
@@ -62,6 +83,11 @@ class Archive:
         """Judge by the sizes the zip declares: reading never goes past them."""
         if member.flag_bits & _ENCRYPTED:
             raise NotAFeed(f"{name} is encrypted")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise NotAFeed(f"{name} is a link, not a file")
+        # Other methods may claim memory by the gigabyte before the first byte comes out.
+        if member.compress_type not in _METHODS:
+            raise NotAFeed(f"{name} is packed by another method than deflate")
         size = member.file_size
         if size > self.limits.member_bytes_max:
             raise NotAFeed(f"{name} unpacks to {size:,} bytes: too large")
@@ -77,29 +103,61 @@ def open_archive(path: Path, limits: Limits) -> Generator[Archive]:
         NotAFeed: there is no such file, it is no zip, or it is over a limit.
     """
     try:
-        if path.stat().st_size > limits.zip_bytes_max:
+        about = path.stat()
+        if stat.S_ISDIR(about.st_mode):
+            raise NotAFeed(f"{path.name} is a folder, not a zip: zip its files and import that")
+        if not stat.S_ISREG(about.st_mode):
+            raise NotAFeed(f"{path.name} is not a file")
+        if about.st_size > limits.zip_bytes_max:
             raise NotAFeed(f"{path.name} is larger than {limits.zip_bytes_max:,} bytes")
-        opened = zipfile.ZipFile(path)
+        raw = _Guarded(path.open("rb", buffering=0))
     except FileNotFoundError:
         raise NotAFeed(f"there is no file {path}") from None
-    except _BROKEN as error:
-        raise NotAFeed(f"{path.name} is not a zip that can be read: {error}") from error
-    with opened:
-        yield Archive(opened, _members(opened, path.name, limits), limits)
+    except OSError as error:
+        raise NotAFeed(f"{path.name} cannot be read: {error.strerror}") from error
+    with raw:
+        try:
+            opened = zipfile.ZipFile(raw)
+        # The last one is what zipfile raises for a version of the format that it does not know.
+        except (*_BROKEN, NotImplementedError) as error:
+            raise NotAFeed(f"{path.name} is not a zip that can be read: {error}") from error
+        with opened:
+            yield Archive(opened, _members(opened, path.name, limits), limits)
+
+
+class _Guarded(io.BufferedReader):
+    """A file whose pieces are small: the directory of a zip is read in one, and may claim all."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        asked = _PIECE_BYTES_MAX + 1
+        piece = super().read(asked if size is None or size < 0 else min(size, asked))
+        if len(piece) > _PIECE_BYTES_MAX:
+            raise zipfile.BadZipFile("its directory is too large")
+        return piece
 
 
 def _members(opened: zipfile.ZipFile, name: str, limits: Limits) -> dict[str, zipfile.ZipInfo]:
-    """The files beside the shallowest stop_times.txt: some feeds lie in a folder of their zip."""
-    infos = opened.infolist()
+    """The files beside the shallowest stop_times.txt: some feeds lie in a folder of their zip.
+
+    Names are taken in small letters, and with the slashes of any system.
+    """
+    infos = [info for info in opened.infolist() if not info.is_dir()]
     if len(infos) > limits.members_max:
         raise NotAFeed(f"{name} holds more than {limits.members_max:,} files")
-    paths = [PurePosixPath(info.filename) for info in infos]
-    homes = [path.parent for path in paths if path.name == "stop_times.txt"]
+    paths = [PurePosixPath(info.filename.replace("\\", "/").lower()) for info in infos]
+    homes = {path.parent for path in paths if path.name == "stop_times.txt"}
     if not homes:
-        raise NotAFeed(f"{name} has no stop_times.txt")
-    home = min(homes, key=lambda folder: (len(folder.parts), str(folder)))
-    return {
-        path.name: info
-        for path, info in zip(paths, infos, strict=True)
-        if path.parent == home and not info.is_dir()
-    }
+        inner = next((path.name for path in paths if path.suffix == ".zip"), None)
+        hint = f"; unpack it: the feed may be in {inner}" if inner else ""
+        raise NotAFeed(f"{name} has no stop_times.txt{hint}")
+    depth = min(len(home.parts) for home in homes)
+    shallowest = sorted(str(home) for home in homes if len(home.parts) == depth)
+    if len(shallowest) > 1:
+        raise NotAFeed(f"{name} holds several feeds: {', '.join(shallowest[:5])}")
+    found: dict[str, zipfile.ZipInfo] = {}
+    for path, info in zip(paths, infos, strict=True):
+        if str(path.parent) == shallowest[0]:
+            if path.name in found:
+                raise NotAFeed(f"{name} holds {path.name} twice")
+            found[path.name] = info
+    return found

@@ -29,7 +29,11 @@ class Source:
             NotAFeed: the file is there and cannot be read.
         """
         count = 0
-        for row in self.archive.rows(name, columns):
+
+        def remark(code: Code, line: int) -> None:
+            self.report.note(code, f"{name} line {line}")
+
+        for row in self.archive.rows(name, columns, remark):
             count += 1
             if count % _PROGRESS_ROWS == 0:
                 self.progress(name, count)
