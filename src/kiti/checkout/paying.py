@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from kiti.booking.model import Payable
+from kiti.booking.model import HoldExpired, Payable
 from kiti.booking.people import find_contact
 from kiti.booking.service import (
     confirm_booking,
@@ -102,7 +102,7 @@ async def initiate(db: Database, till: Till, asked: Asked) -> Answer:
     Raises:
         IdempotencyKeyReused, IdempotencyInProgress; NoSuchBooking; what `wish` refuses,
         AmountMismatch, CurrencyMismatch, MethodNotAvailable; HoldExpired, BookingNotHeld,
-        AlreadyPaid: in this order.
+        AlreadyPaid, RateLimited: in this order.
     """
     begun = await _begin_in_turn(db, till, asked)
     if isinstance(begun, Answer):
@@ -162,6 +162,8 @@ async def _begin(conn: Conn, till: Till, asked: Asked) -> _Begun | Answer:
             key_digest=asked.key_digest,
         ),
     )
+    if payment.now >= ends_at:  # the hold ended while this call waited for a lock
+        raise HoldExpired
     if payable.total.amount_minor == 0:
         return await _confirm_free(conn, till, asked.claim, payment, ends_at)
     request = await _request(conn, till, asked, payment, ends_at)

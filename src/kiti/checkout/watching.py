@@ -180,7 +180,7 @@ async def _poll(db: Database, till: Till, watched: Watched, turn: asyncio.Semaph
             )
         await _settle(db, till, watched.payment_id, snapshot)
         async with db.transaction() as conn:
-            await payments.put_back_watched(conn, watched, snapshot=snapshot)
+            await payments.put_back_watched(conn, watched)
 
 
 async def _settle(db: Database, till: Till, payment_id: UUID, snapshot: PaymentSnapshot) -> None:

@@ -16,5 +16,7 @@ async def audit(conn: Conn) -> list[Finding]:
         *await store_audit.overdue_payments(conn),
         *await store_audit.unwatched_payments(conn),
         *await store_audit.stuck_refunds(conn),
+        *await store_audit.wrongly_given(conn),
+        *await store_audit.lost_refunds(conn),
         *await store_audit.stuck_events(conn),
     ]

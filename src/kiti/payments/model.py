@@ -31,7 +31,7 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
 REFUND_TRANSITIONS: Final[dict[RefundStatus, frozenset[RefundStatus]]] = {
     "owed": frozenset({"sending"}),
     "sending": frozenset({"owed", "pending", "succeeded", "failed"}),
-    "pending": frozenset({"succeeded", "failed"}),
+    "pending": frozenset({"owed", "succeeded", "failed"}),
     "failed": frozenset({"sending", "pending", "succeeded"}),
     "succeeded": frozenset(),
 }
@@ -61,6 +61,9 @@ WATCH: Final = timedelta(days=7)
 CREATING_S_MAX: Final = 45
 
 ASK_EVERY_S: Final = 5
+# Attempts to pay one booking: each is a call to a gateway, and a hold lives half an hour.
+ATTEMPTS_MAX: Final = 20
+ATTEMPTS_WITHIN: Final = timedelta(hours=1)
 
 
 class PaymentMethod(StrEnum):
@@ -226,3 +229,12 @@ def poll_delay_s(*, age_s: float) -> float:
 def refund_delay_s(*, looks: int) -> float:
     """Seconds until a refund is looked at again after `looks` times: a minute, doubling to 6 h."""
     return min(60.0 * 2 ** min(max(looks - 1, 0), 20), 21600.0)
+
+
+def refund_settle_s(*, tries: int) -> float:
+    """Seconds after the last of `tries` sendings in which one that fell silent may still land.
+
+    Our call ends after 20 s and the gateway's own after 30; between them lie queues that keep a
+    request for minutes. 10 minutes at first, twice as long after each sending, 6 hours at most.
+    """
+    return min(600.0 * 2 ** min(max(tries - 1, 0), 20), 21600.0)

@@ -16,6 +16,8 @@ from kiti.payments import store, store_events, store_receipts, store_refunds, st
 from kiti.payments.gateways.port import CheckoutResult, GatewayReceipt, PaymentSnapshot
 from kiti.payments.model import (
     ASK_EVERY_S,
+    ATTEMPTS_MAX,
+    ATTEMPTS_WITHIN,
     EventState,
     NewPayment,
     NoSuchPayment,
@@ -26,6 +28,7 @@ from kiti.payments.model import (
 )
 from kiti.payments.store_watch import WatchedRow
 from kiti.platform.db import Conn
+from kiti.platform.errors import RateLimited
 from kiti.platform.ids import new_code, new_id
 
 SEND_REFUND: Final = "refund.send"
@@ -94,8 +97,17 @@ async def begin_payment(conn: Conn, new: NewPayment) -> Payment:
     """The attempt, to be committed before the gateway hears of it.
 
     The caller holds the booking's lock and has seen that no other attempt is open.
+
+    Raises:
+        RateLimited: the booking has had too many attempts in an hour.
     """
-    return await store.insert_payment(conn, new)
+    payment = await store.insert_payment(conn, new, count_max=ATTEMPTS_MAX, within=ATTEMPTS_WITHIN)
+    if payment is not None:
+        return payment
+    wait_s = await store.room_in_s(
+        conn, booking_id=new.booking_id, count_max=ATTEMPTS_MAX, within=ATTEMPTS_WITHIN
+    )
+    raise RateLimited("Too many attempts to pay this booking.", retry_after_s=wait_s)
 
 
 async def find_begun(conn: Conn, *, key_digest: bytes) -> Payment | None:
@@ -284,18 +296,17 @@ async def claim_watched(conn: Conn, *, limit: int, before: datetime | None = Non
     return await store_watch.claim_watched(conn, limit=limit, lease_s=WATCH_LEASE_S, before=before)
 
 
-async def put_back_watched(conn: Conn, watched: Watched, *, snapshot: PaymentSnapshot) -> None:
+async def put_back_watched(conn: Conn, watched: Watched) -> None:
     """After the gateway was asked: let time end what it ends, and say when to ask again.
 
-    One that had succeeded before is asked about once, and again only when the gateway was silent.
+    To the end of its week, also one that has succeeded: its reference can be paid a second time.
     """
     await store_watch.end_abandoned(conn, payment_id=watched.payment_id)
     payment = await store.get_payment(conn, payment_id=watched.payment_id)
-    if watched.status == "succeeded" and snapshot.status != "UNKNOWN":
-        await store_watch.put_back_watched(conn, payment_id=watched.payment_id, delay_s=None)
-    elif payment.status != "succeeded" or watched.status == "succeeded":
-        delay_s = poll_delay_s(age_s=(payment.now - payment.created_at).total_seconds())
-        await store_watch.put_back_watched(conn, payment_id=watched.payment_id, delay_s=delay_s)
+    if payment.status == "succeeded" and watched.status != "succeeded":
+        return  # its success has said when to ask again
+    delay_s = poll_delay_s(age_s=(payment.now - payment.created_at).total_seconds())
+    await store_watch.put_back_watched(conn, payment_id=watched.payment_id, delay_s=delay_s)
 
 
 async def hasten(conn: Conn, *, payment_id: UUID) -> None:

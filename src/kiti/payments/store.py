@@ -17,9 +17,15 @@ async def read_clock(conn: Conn) -> datetime:
     return await fetch_value(conn, "SELECT clock_timestamp()")
 
 
-async def insert_payment(conn: Conn, new: NewPayment) -> Payment:
-    """The attempt, `creating`: committed before the gateway hears of it."""
-    return await fetch_one(
+async def insert_payment(
+    conn: Conn, new: NewPayment, *, count_max: int, within: timedelta
+) -> Payment | None:
+    """The attempt, `creating`: committed before the gateway hears of it.
+
+    None when the booking has had `count_max` attempts in the time `within`. The caller holds the
+    booking's lock, so that the count is exact.
+    """
+    return await fetch_optional(
         conn,
         Payment,
         """
@@ -31,6 +37,8 @@ async def insert_payment(conn: Conn, new: NewPayment) -> Payment:
                $11 + $12::interval, greatest($11 + $12, t.now + $13::interval),
                t.now + $14::interval
         FROM (SELECT clock_timestamp() AS now) AS t
+        WHERE (SELECT count(*) FROM payment AS p
+               WHERE p.booking_id = $3 AND p.created_at > t.now - $16::interval) < $15
         RETURNING payment_id, reference, booking_id, trip_id, holder_id, gateway, method,
                   amount_minor, currency, status, redirect_url, gateway_id, created_at, expires_at,
                   created_at AS now
@@ -49,6 +57,8 @@ async def insert_payment(conn: Conn, new: NewPayment) -> Payment:
         GRACE,
         WATCH,
         FIRST_POLL,
+        count_max,
+        within,
     )
 
 
@@ -65,6 +75,26 @@ async def get_payment(conn: Conn, *, payment_id: UUID) -> Payment:
         WHERE payment_id = $1
         """,
         payment_id,
+    )
+
+
+async def room_in_s(conn: Conn, *, booking_id: UUID, count_max: int, within: timedelta) -> int:
+    """Whole seconds, 1 at least, until the booking may have one more attempt."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT greatest(1, ceil(extract(epoch FROM min(created_at) + $3 - clock_timestamp())))::int
+        FROM (
+          SELECT created_at
+          FROM payment
+          WHERE booking_id = $1
+          ORDER BY created_at DESC
+          LIMIT $2
+        ) AS latest
+        """,
+        booking_id,
+        count_max,
+        within,
     )
 
 
@@ -127,18 +157,24 @@ async def find_payment_by_key(conn: Conn, *, key_digest: bytes, kept: timedelta)
 
 
 async def list_payments(conn: Conn, *, booking_ids: Sequence[UUID]) -> list[Payment]:
-    """The payments of these bookings, the oldest first; 1,000 at most."""
+    """The payments of these bookings, the oldest first; of each the newest 100 at most."""
     return await fetch_all(
         conn,
         Payment,
         """
-        SELECT payment_id, reference, booking_id, trip_id, holder_id, gateway, method, amount_minor,
-               currency, status, redirect_url, gateway_id, created_at, expires_at,
-               clock_timestamp() AS now
-        FROM payment
-        WHERE booking_id = ANY ($1)
-        ORDER BY booking_id, payment_id
-        LIMIT 1000
+        SELECT p.payment_id, p.reference, p.booking_id, p.trip_id, p.holder_id, p.gateway, p.method,
+               p.amount_minor, p.currency, p.status, p.redirect_url, p.gateway_id, p.created_at,
+               p.expires_at, clock_timestamp() AS now
+        FROM unnest($1::uuid[]) AS b (booking_id)
+        CROSS JOIN LATERAL (
+          SELECT payment_id, reference, booking_id, trip_id, holder_id, gateway, method,
+                 amount_minor, currency, status, redirect_url, gateway_id, created_at, expires_at
+          FROM payment
+          WHERE payment.booking_id = b.booking_id
+          ORDER BY payment_id DESC
+          LIMIT 100
+        ) AS p
+        ORDER BY p.booking_id, p.payment_id
         """,
         list(booking_ids),
     )
@@ -207,7 +243,7 @@ async def cancel_pending(conn: Conn, *, booking_id: UUID, but: UUID | None) -> i
 async def mark_succeeded(conn: Conn, *, payment_id: UUID) -> bool:
     """Money came, whatever it was before; False when that was known.
 
-    It is asked about once more after its link's end: the reference could be paid twice.
+    It is asked about again after its link's end: the reference could be paid twice.
     """
     changed = await execute(
         conn,

@@ -114,15 +114,17 @@ async def overdue_payments(conn: Conn) -> list[Finding]:
 
 
 async def unwatched_payments(conn: Conn) -> list[Finding]:
-    """Invariant 6: a payment whose outcome is open is asked about."""
+    """Invariant 6: a payment that may still bring money is asked about to the end of its week."""
     return await fetch_all(
         conn,
         Finding,
         """
-        SELECT 'a pending payment is watched' AS invariant, 'payment ' || payment_id AS subject
+        SELECT 'a payment is watched' AS invariant, 'payment ' || payment_id AS subject
         FROM payment
-        WHERE status IN ('creating', 'open', 'unknown')
-          AND (next_poll_at IS NULL OR next_poll_at < clock_timestamp() - interval '1 hour')
+        WHERE (next_poll_at IS NULL AND amount_minor > 0
+               AND (watch_until > clock_timestamp()
+                    OR status IN ('creating', 'open', 'unknown')))
+           OR next_poll_at < clock_timestamp() - interval '1 hour'
         ORDER BY payment_id
         LIMIT 100
         """,
@@ -140,6 +142,38 @@ async def stuck_refunds(conn: Conn) -> list[Finding]:
         WHERE status <> 'succeeded'
           AND (next_try_at IS NULL OR next_try_at < clock_timestamp() - interval '1 hour')
           AND coalesce(leased_until, '-infinity') < clock_timestamp()
+        ORDER BY refund_id
+        LIMIT 100
+        """,
+    )
+
+
+async def wrongly_given(conn: Conn) -> list[Finding]:
+    """Invariant 2: by the gateway's own figures, as much went back as was owed."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'as much went back as was owed' AS invariant,
+               'refund ' || refund_id || ' of ' || amount_minor || ' ' || currency || ': '
+               || given_minor || ' went back' AS subject
+        FROM refund
+        WHERE status = 'succeeded' AND given_minor <> amount_minor
+        ORDER BY refund_id
+        LIMIT 100
+        """,
+    )
+
+
+async def lost_refunds(conn: Conn) -> list[Finding]:
+    """Invariant 6: a day after it was sent, it is known what became of a refund."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'a refund that was sent is found' AS invariant, 'refund ' || refund_id AS subject
+        FROM refund
+        WHERE status = 'sending' AND sent_at < clock_timestamp() - interval '1 day'
         ORDER BY refund_id
         LIMIT 100
         """,

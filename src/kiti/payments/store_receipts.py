@@ -68,17 +68,23 @@ async def add_refunded(conn: Conn, *, receipt_id: UUID, amount_minor: int) -> bo
 
 
 async def list_receipts(conn: Conn, *, payment_ids: Sequence[UUID]) -> list[Receipt]:
-    """The receipts of these payments, in the order of their coming; 1,000 at most."""
+    """The receipts of these payments, in the order of their coming; of each 100 at most."""
     return await fetch_all(
         conn,
         Receipt,
         """
-        SELECT receipt_id, payment_id, gateway, gateway_transaction_id, amount_minor, currency,
-               applied_minor, refunded_minor, learned_at
-        FROM payment_receipt
-        WHERE payment_id = ANY ($1)
-        ORDER BY payment_id, receipt_id
-        LIMIT 1000
+        SELECT c.receipt_id, c.payment_id, c.gateway, c.gateway_transaction_id, c.amount_minor,
+               c.currency, c.applied_minor, c.refunded_minor, c.learned_at
+        FROM unnest($1::uuid[]) AS p (payment_id)
+        CROSS JOIN LATERAL (
+          SELECT receipt_id, payment_id, gateway, gateway_transaction_id, amount_minor, currency,
+                 applied_minor, refunded_minor, learned_at
+          FROM payment_receipt
+          WHERE payment_receipt.payment_id = p.payment_id
+          ORDER BY receipt_id
+          LIMIT 100
+        ) AS c
+        ORDER BY c.payment_id, c.receipt_id
         """,
         list(payment_ids),
     )

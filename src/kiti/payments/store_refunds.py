@@ -14,7 +14,7 @@ class TakenRefund:
     """A refund under one sender's lease.
 
     `before`: its status when it was taken. `sent_before`: when it may have reached the gateway
-    earlier; None: surely never. `now`: the database's clock.
+    earlier; None: surely never. ``now`: the database's clock.
     """
 
     refund_id: UUID
@@ -23,6 +23,7 @@ class TakenRefund:
     gateway_refund_id: str | None
     amount_minor: int
     currency: str
+    given_minor: int | None
     before: RefundStatus
     sent_before: datetime | None
     created_at: datetime
@@ -60,7 +61,8 @@ async def insert_refund(
 async def take_refund(conn: Conn, *, refund_id: UUID, lease_s: int) -> TakenRefund | None:
     """Lease an unfinished refund, and say that it is being sent if it never was.
 
-    None when it is finished, or another sender has it.
+    One that succeeded too, when its turn to be looked for once more has come. None when it is
+    finished, or another sender has it.
     """
     return await fetch_optional(
         conn,
@@ -77,14 +79,14 @@ async def take_refund(conn: Conn, *, refund_id: UUID, lease_s: int) -> TakenRefu
           FROM refund AS f
           JOIN payment_receipt AS c ON c.receipt_id = f.receipt_id
           CROSS JOIN (SELECT clock_timestamp() AS now) AS t
-          WHERE f.refund_id = $1 AND f.status <> 'succeeded'
+          WHERE f.refund_id = $1 AND (f.status <> 'succeeded' OR f.next_try_at <= t.now)
             AND (f.leased_until IS NULL OR f.leased_until <= t.now)
           FOR NO KEY UPDATE OF f
         ) AS due
         WHERE r.refund_id = due.refund_id
         RETURNING r.refund_id, r.gateway, due.gateway_transaction_id, r.gateway_refund_id,
-                  r.amount_minor, r.currency, due.status AS before, due.sent_at AS sent_before,
-                  r.created_at, r.tries, r.looks, due.now
+                  r.amount_minor, r.currency, r.given_minor, due.status AS before,
+                  due.sent_at AS sent_before, r.created_at, r.tries, r.looks, due.now
         """,
         refund_id,
         lease_s,
@@ -150,6 +152,7 @@ async def record_refund(
     refund_id: UUID,
     status: RefundStatus,
     gateway_refund_id: str | None,
+    given_minor: int | None,
     delay_s: float | None,
 ) -> None:
     """What the gateway says of it; one that has succeeded stays so."""
@@ -158,19 +161,42 @@ async def record_refund(
         """
         UPDATE refund
         SET status = $2, gateway_refund_id = coalesce($3, gateway_refund_id), leased_until = NULL,
+            given_minor = coalesce($4, given_minor),
             settled_at = CASE WHEN $2 = 'succeeded' THEN clock_timestamp() END,
-            next_try_at = clock_timestamp() + make_interval(secs => $4)
+            next_try_at = clock_timestamp() + make_interval(secs => $5)
         WHERE refund_id = $1 AND status <> 'succeeded'
         """,
         refund_id,
         status,
         gateway_refund_id,
+        given_minor,
+        delay_s,
+    )
+
+
+async def record_look(
+    conn: Conn, *, refund_id: UUID, given_minor: int | None, delay_s: float | None
+) -> None:
+    """What a later look at a refund that has succeeded found; None: no more looks."""
+    await execute(
+        conn,
+        """
+        UPDATE refund
+        SET given_minor = coalesce($2, given_minor), leased_until = NULL,
+            next_try_at = clock_timestamp() + make_interval(secs => $3)
+        WHERE refund_id = $1 AND status = 'succeeded'
+        """,
+        refund_id,
+        given_minor,
         delay_s,
     )
 
 
 async def list_due_refunds(conn: Conn, *, limit: int, is_by_hand: bool) -> list[UUID]:
-    """Refunds to be looked at, the longest waiting first; by hand all that are unfinished."""
+    """Refunds to be looked at, the longest waiting first; by hand all that are unfinished.
+
+    One that succeeded is among them only when it is due: it is looked for once more.
+    """
     return await fetch_value(
         conn,
         """
@@ -178,7 +204,7 @@ async def list_due_refunds(conn: Conn, *, limit: int, is_by_hand: bool) -> list[
         FROM (
           SELECT refund_id, next_try_at
           FROM refund
-          WHERE status <> 'succeeded' AND ($2 OR next_try_at <= clock_timestamp())
+          WHERE next_try_at <= clock_timestamp() OR ($2 AND status <> 'succeeded')
           ORDER BY next_try_at NULLS LAST, refund_id
           LIMIT $1
         ) AS due
@@ -197,16 +223,23 @@ async def has_refund(conn: Conn, *, refund_id: UUID, gateway: str) -> bool:
 
 
 async def list_refunds(conn: Conn, *, payment_ids: Sequence[UUID]) -> list[Refund]:
-    """The refunds of these payments, the oldest first; 1,000 at most."""
+    """The refunds of these payments, the oldest first; of each 100 at most."""
     return await fetch_all(
         conn,
         Refund,
         """
-        SELECT refund_id, receipt_id, payment_id, reason, amount_minor, currency, status, created_at
-        FROM refund
-        WHERE payment_id = ANY ($1)
-        ORDER BY payment_id, refund_id
-        LIMIT 1000
+        SELECT r.refund_id, r.receipt_id, r.payment_id, r.reason, r.amount_minor, r.currency,
+               r.status, r.created_at
+        FROM unnest($1::uuid[]) AS p (payment_id)
+        CROSS JOIN LATERAL (
+          SELECT refund_id, receipt_id, payment_id, reason, amount_minor, currency, status,
+                 created_at
+          FROM refund
+          WHERE refund.payment_id = p.payment_id
+          ORDER BY refund_id
+          LIMIT 100
+        ) AS r
+        ORDER BY r.payment_id, r.refund_id
         """,
         list(payment_ids),
     )

@@ -24,7 +24,8 @@ async def claim_watched(
 ) -> list[WatchedRow]:
     """Payments that are due, put out of others' reach for `lease_s` seconds.
 
-    With `before` all that were not asked about since then, due or not, the pending ones first.
+    Those whose outcome is open come first. With `before` all that were not asked about since then,
+    due or not.
     """
     return await fetch_all(
         conn,
@@ -39,8 +40,7 @@ async def claim_watched(
           WHERE next_poll_at IS NOT NULL
             AND (next_poll_at <= clock_timestamp()
                  OR ($3::timestamptz IS NOT NULL AND (polled_at IS NULL OR polled_at < $3)))
-          ORDER BY ($3 IS NOT NULL AND status NOT IN ('creating', 'open', 'unknown')),
-                   next_poll_at
+          ORDER BY (status NOT IN ('creating', 'open', 'unknown')), next_poll_at
           LIMIT $1
           FOR NO KEY UPDATE SKIP LOCKED
         ) AS due
@@ -54,14 +54,14 @@ async def claim_watched(
 
 
 async def put_back_watched(conn: Conn, *, payment_id: UUID, delay_s: float | None) -> None:
-    """Ask again in `delay_s` seconds, as long as it is watched; None: not again."""
+    """Ask again in `delay_s` seconds, and for the last time at `watch_until`; None: not again."""
     await execute(
         conn,
         """
         UPDATE payment
         SET next_poll_at = CASE
-              WHEN clock_timestamp() + make_interval(secs => $2) < watch_until
-              THEN clock_timestamp() + make_interval(secs => $2) END
+              WHEN $2::float8 IS NOT NULL AND clock_timestamp() < watch_until
+              THEN least(clock_timestamp() + make_interval(secs => $2), watch_until) END
         WHERE payment_id = $1
         """,
         payment_id,

@@ -1,6 +1,9 @@
 """Gateways' webhooks: kept, together with the job that asks the gateway, and only then answered."""
 
+import hashlib
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -17,7 +20,11 @@ from kiti.payments.service import (
     find_payment,
 )
 from kiti.platform.db import Conn, Database
+from kiti.platform.errors import MalformedJson
 from kiti.platform.ids import new_id
+
+# What the table takes; a body of a gateway is a hundredth of it.
+BODY_BYTES_MAX: Final = 256 * 1024
 
 log: Final = structlog.get_logger("kiti.payments.webhooks")
 
@@ -27,13 +34,29 @@ async def receive_webhook(
 ) -> None:
     """Keep what a gateway sent. When this returns it is safe for the gateway to forget it.
 
+    What is signed and cannot be read is parked by its digest.
+
     Raises:
         BadSignature: it is not the gateway's; nothing is kept.
-        MalformedJson: it is signed but cannot be read; nothing is kept.
         DatabaseUnavailable: it is not kept; the gateway will send it again.
     """
-    for event in gateway.parse_webhook(raw, headers):
+    try:
+        events = gateway.parse_webhook(raw, headers)
+    except MalformedJson:
+        events = [_unreadable(raw)]
+    for event in events:
         await db.run(lambda conn, event=event: _keep(conn, event, gateway=gateway.name, raw=raw))
+
+
+def _unreadable(raw: bytes) -> GatewayEvent:
+    """What cannot be read is named by its digest; none of it is kept, for it may hold a card."""
+    digest = hashlib.sha256(raw).hexdigest()
+    body = _note("cannot be read", raw)
+    return GatewayEvent(f"raw:{digest}", "other", None, None, None, is_success=False, body=body)
+
+
+def _note(why: str, raw: bytes) -> bytes:
+    return json.dumps({"kiti": why, "bytes": len(raw)}).encode()
 
 
 async def _keep(conn: Conn, event: GatewayEvent, *, gateway: str, raw: bytes) -> None:
@@ -76,6 +99,8 @@ async def _keep_refund(
 async def _put(
     conn: Conn, event: GatewayEvent, *, gateway: str, raw: bytes, is_ours: bool
 ) -> store_events.KeptEvent:
+    if len(event.body) > BODY_BYTES_MAX:
+        event = replace(event, body=_note("too long to be kept", raw))
     kept = await store_events.put_event(
         conn,
         event,

@@ -95,11 +95,21 @@ async def read_json(request: Request, *, limit: int = BODY_BYTES_MAX) -> Body:
     Raises:
         BodyTooLarge, UnsupportedMediaType, MalformedJson.
     """
+    raw = await read_raw_json(request, limit=limit)
+    return Body(raw, _decoded(raw))
+
+
+async def read_raw_json(request: Request, *, limit: int = BODY_BYTES_MAX) -> bytes:
+    """The raw body that is said to be JSON.
+
+    Raises:
+        BodyTooLarge, UnsupportedMediaType.
+    """
     raw = await read_bytes(request, limit=limit)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedMediaType
-    return Body(raw, _decoded(raw))
+    return raw
 
 
 def _decoded(raw: bytes) -> Any:  # noqa: ANN401

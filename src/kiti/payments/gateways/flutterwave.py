@@ -25,6 +25,7 @@ from kiti.payments.gateways.port import (
     PaymentSnapshot,
     RefundRequest,
     RefundSnapshot,
+    sum_refunds,
 )
 from kiti.platform.money import Money
 
@@ -35,6 +36,8 @@ READ_S: Final = 15.0
 CALL_S: Final = 20.0
 REPLY_BYTES_MAX: Final = 1024 * 1024
 PAGES_MAX: Final = 100
+# Of 20 each: a day on which every trip was cancelled. Beyond it a person is told (the audit).
+REFUND_PAGES_MAX: Final = 2000
 LINK_S_MIN: Final = 60
 LINK_S_MAX: Final = 24 * 3600
 # 4xx that are no decision: the gateway was slow or busy.
@@ -179,18 +182,22 @@ class Flutterwave:
             return RefundSnapshot("REFUSED", reason=reply.reason)
         if not reply.is_ok:
             return RefundSnapshot("UNKNOWN", reason=reply.reason)
-        return wire.read_refund(reply.body.get("data"))
+        return wire.read_refund(reply.body.get("data"), request.money.currency)
 
     async def find_refund(self, request: RefundRequest) -> RefundSnapshot:
-        """Look for our refund: by the gateway's id when it is known, else page by page."""
+        """Look for our refund: by the gateway's id when it is known, else page by page to the end.
+
+        The list has no filter but the day, so all refunds of the days of our sendings are read.
+        """
+        currency = request.money.currency
         refund_id = wire.as_id(request.gateway_refund_id)
         if refund_id is not None:
             reply = await self._call("GET", f"/refunds/{refund_id}")
             if reply.is_ok:
-                return wire.read_refund(reply.body.get("data"))
+                return wire.read_refund(reply.body.get("data"), currency)
             return RefundSnapshot("UNKNOWN", reason=reply.reason)
-        ours: list[RefundSnapshot] = []
-        for page in range(1, PAGES_MAX + 1):
+        ours: dict[str, RefundSnapshot] = {}
+        for page in range(1, REFUND_PAGES_MAX + 1):
             params = {
                 "from": request.since.strftime("%Y-%m-%d"),
                 "to": request.until.strftime("%Y-%m-%d"),
@@ -200,9 +207,13 @@ class Flutterwave:
             items = reply.body.get("data")
             if not reply.is_ok or not isinstance(items, list):
                 return RefundSnapshot("UNKNOWN", reason=reply.reason)
-            ours += [wire.read_refund(item) for item in items if wire.is_our_refund(item, request)]
+            for item in items:
+                if wire.is_our_refund(item, request):
+                    found = wire.read_refund(item, currency)
+                    ours[found.gateway_refund_id or f"unread on page {page}"] = found
             if _is_last_page(reply.body, page) or not items:
-                return _liveliest(ours)
+                return sum_refunds(list(ours.values()))
+        log.error("too many refunds to find one", pages=REFUND_PAGES_MAX)
         return RefundSnapshot("UNKNOWN", reason="too many pages of refunds")
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> list[GatewayEvent]:
@@ -299,12 +310,3 @@ def _is_last_page(body: dict[str, Any], page: int) -> bool:
     info = wire.as_object(wire.as_object(body.get("meta")).get("page_info"))
     pages = info.get("total_pages")
     return not isinstance(pages, int) or page >= pages
-
-
-def _liveliest(found: list[RefundSnapshot]) -> RefundSnapshot:
-    """Of several refunds under our id, the one that decides: any that lives before a failed one."""
-    for status in ("SUCCEEDED", "PENDING", "UNKNOWN", "FAILED"):
-        for each in found:
-            if each.status == status:
-                return each
-    return RefundSnapshot("NOT_FOUND")

@@ -23,7 +23,9 @@ _SUCCESSFUL: Final = frozenset({"successful", "succeeded"})
 # Never kept: card details, who paid, and from where. Kiti has its own contact of the booking.
 _NOT_KEPT: Final = frozenset(
     {"card", "entity", "customer", "token", "ip", "IP", "device_fingerprint", "account",
-     "payment_method", "authorization"}
+     "payment_method", "authorization", "card_number", "pan", "cvv", "expiry", "first_6digits",
+     "last_4digits", "card6", "card_last4", "account_number", "fullname", "email", "phone",
+     "phone_number", "phonenumber"}
 )  # fmt: skip
 _DEPTH_MAX: Final = 20
 
@@ -84,7 +86,7 @@ def _charge(data: dict[str, Any], raw: bytes, *, body: bytes, reference: object)
     transaction_id = as_text(data.get("id"), length_max=64)
     status = (as_text(data.get("status"), length_max=40) or "").lower()
     ours = as_text(reference, length_max=200)
-    key = f"charge:{transaction_id}:{status}" if transaction_id and status else _digest(raw)
+    key = _key(raw, "charge", transaction_id, status, ours)
     return GatewayEvent(
         key,
         "payment",
@@ -100,17 +102,29 @@ def _refund(data: dict[str, Any], raw: bytes, *, body: bytes) -> GatewayEvent:
     refund_id = as_text(data.get("id"), length_max=64)
     status = (as_text(data.get("status"), length_max=40) or "").lower()
     transaction_id = as_id(data.get("TransactionId", data.get("tx_id")))
-    key = f"refund:{refund_id}:{status}" if refund_id and status else _digest(raw)
     comments = data.get("comments", data.get("comment"))
+    ours = _uuid(comments)
+    key = _key(raw, "refund", refund_id, status, f"{transaction_id}:{ours}")
     return GatewayEvent(
         key,
         "refund",
         None,
         transaction_id,
-        _uuid(comments),
+        ours,
         is_success=False,
         body=body,
     )
+
+
+def _key(raw: bytes, kind: str, gateway_id: str | None, status: str, ours: str | None) -> str:
+    """One name for one news: the gateway's id and what is ours of it.
+
+    Both, for a body that is not bound by its signature could take the name of another payment's.
+    """
+    if not gateway_id or not status or ours is None:
+        return _digest(raw)
+    name = hashlib.sha256(f"{gateway_id}\0{status}\0{ours}".encode()).hexdigest()
+    return f"{kind}:{name}"
 
 
 def _digest(raw: bytes) -> str:
@@ -126,7 +140,9 @@ def _uuid(value: object) -> UUID | None:
 
 def _kept(value: object) -> bytes:
     """The body as it may be kept: without what `_NOT_KEPT` names, at any depth."""
-    return json.dumps(_without(value, 0), separators=(",", ":"), default=float).encode()
+    kept = _without(value, 0)
+    text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False, default=str)
+    return text.encode(errors="replace")  # half a surrogate pair is a question mark
 
 
 def _without(value: object, depth: int) -> object:

@@ -7,7 +7,7 @@ they are Decimal here and never a float. Source: developer.flutterwave.com, API 
 import json
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
@@ -24,6 +24,7 @@ from kiti.platform.money import Money, exponent
 AMOUNT_MINOR_MAX: Final = 10**15
 SESSION_MINUTES_MAX: Final = 1440
 URL_LENGTH_MAX: Final = 2000
+DIGITS_MAX: Final = 100
 _SUCCESSFUL: Final = frozenset({"successful", "succeeded"})
 _FAILED: Final = frozenset({"failed", "cancelled", "canceled"})
 _NOT_FOUND: Final = re.compile(r"no transaction|not found|does not exist", re.IGNORECASE)
@@ -96,19 +97,33 @@ def _decimal(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     number = Decimal(value)
-    return number if number.is_finite() and abs(number) <= AMOUNT_MINOR_MAX else None
+    is_of_a_size = number.is_finite() and -AMOUNT_MINOR_MAX <= number <= AMOUNT_MINOR_MAX
+    return number if is_of_a_size else None
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401  # JSON of a stranger: any value
-    """JSON with its fractions as Decimal.
+    """JSON with its fractions as Decimal; a number that is out of all reason stays a text.
 
     Raises:
         ValueError: it is none, is nested too deeply, or has NaN or Infinity.
     """
     try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
+        return json.loads(
+            raw, parse_float=_fraction, parse_int=_whole, parse_constant=_refuse_constant
+        )
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _fraction(digits: str) -> Decimal | str:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:  # an exponent that no Decimal can have
+        return digits
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= DIGITS_MAX else digits
 
 
 def _refuse_constant(name: str) -> object:
@@ -253,18 +268,30 @@ def snapshot_of(transactions: list[Transaction]) -> PaymentSnapshot:
     return PaymentSnapshot("FAILED" if transactions else "NOT_FOUND")
 
 
-def read_refund(value: object) -> RefundSnapshot:
-    """A refund in the list, by id, or just made; its status words are many, and grow."""
+def read_refund(value: object, currency: str) -> RefundSnapshot:
+    """A refund in the list, by id, or just made; its status words are many, and grow.
+
+    The gateway gives back in the `currency` of the transaction unless it says another.
+    """
     data = as_object(value)
     refund_id = as_id(data.get("id"))
     status = str(data.get("status", "")).lower()
     if refund_id is None or not status:
         return RefundSnapshot("UNKNOWN", reason="not a refund")
-    if status.startswith(("completed", "success", "succeeded")):
-        return RefundSnapshot("SUCCEEDED", refund_id)
     if "fail" in status or status.startswith(("cancel", "reject", "decline")):
         return RefundSnapshot("FAILED", refund_id, reason=status[:100])
-    return RefundSnapshot("PENDING", refund_id)
+    told = data.get("currency", currency)
+    try:
+        given = from_wire(_refunded(data), told if isinstance(told, str) else currency)
+    except ValueError as error:
+        return RefundSnapshot("UNKNOWN", reason=f"a refund of {error}")
+    if status.startswith(("completed", "success", "succeeded")):
+        return RefundSnapshot("SUCCEEDED", refund_id, given=given)
+    return RefundSnapshot("PENDING", refund_id, given=given)
+
+
+def _refunded(data: dict[str, Any]) -> object:
+    return data.get("amount_refunded", data.get("AmountRefunded"))
 
 
 def is_our_refund(value: object, request: RefundRequest) -> bool:
@@ -278,7 +305,7 @@ def is_our_refund(value: object, request: RefundRequest) -> bool:
     if isinstance(comments, str):
         return str(request.refund_id) in comments
     transaction_id = as_id(data.get("tx_id", data.get("TransactionId")))
-    amount = data.get("amount_refunded", data.get("AmountRefunded"))
+    amount = _refunded(data)
     return (
         transaction_id == request.gateway_transaction_id
         and amount is not None

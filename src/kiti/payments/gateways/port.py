@@ -5,15 +5,15 @@ read as a failure. Only a `PaymentSnapshot`, the gateway's own answer to a quest
 payment; an event is a hint to ask.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol, runtime_checkable
 from uuid import UUID
 
 from kiti.payments.model import EventKind, PaymentMethod
-from kiti.platform.money import Money
+from kiti.platform.money import Money, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,8 @@ class GatewayEvent:
 class RefundRequest:
     """Money to give back of one transaction. `refund_id` is ours, and how it is found again.
 
-    It was first asked for after `since`; `until` is later than now.
+    `money`: what is to be sent; to find it, all that is owed under our id. Every sending of it lies
+    between `since` and `until`. `gateway_refund_id` is there when one refund is all there can be.
     """
 
     refund_id: UUID
@@ -129,12 +130,34 @@ class RefundSnapshot:
     """What is known of a refund at the gateway.
 
     NOT_FOUND: the gateway has none of our id. NOT_SENT: the request never left. REFUSED: the
-    gateway did not take it. UNKNOWN: it may or may not have.
+    gateway did not take it. UNKNOWN: it may or may not have. `given`: what went back or is on its
+    way, by the gateway's own figures, whatever was asked; None where it does not say.
     """
 
     status: Literal["NOT_FOUND", "NOT_SENT", "REFUSED", "UNKNOWN", "PENDING", "SUCCEEDED", "FAILED"]
     gateway_refund_id: str | None = None
     reason: str | None = None
+    given: Money | None = None
+
+
+def sum_refunds(found: Sequence[RefundSnapshot]) -> RefundSnapshot:
+    """All refunds that a gateway has under one id of ours, as one: what they give together.
+
+    One that cannot be read makes the whole UNKNOWN; else any that lives comes before a failed one.
+    """
+    unknown = next((each for each in found if each.status == "UNKNOWN"), None)
+    living = [each for each in found if each.status in {"PENDING", "SUCCEEDED"}]
+    if unknown is not None or not living:
+        failed = next((each for each in found if each.status == "FAILED"), None)
+        return unknown or failed or RefundSnapshot("NOT_FOUND")
+    speaks = next((each for each in living if each.status == "PENDING"), living[0])
+    given = [each.given for each in living if each.given is not None]
+    if len(given) < len(living):
+        return replace(speaks, given=None)
+    currency = given[0].currency
+    if any(money.currency != currency for money in given):
+        return RefundSnapshot("UNKNOWN", reason="refunds in several currencies")
+    return replace(speaks, given=total(given, currency=currency))
 
 
 class Gateway(Protocol):
@@ -182,7 +205,7 @@ class Gateway(Protocol):
 
         Raises:
             BadSignature: it is not signed by this gateway, or no secret is set.
-            MalformedJson: it is signed but cannot be read.
+            MalformedJson: it is signed but cannot be read; it is parked.
         """
         ...
 
@@ -196,7 +219,7 @@ class Refunds(Protocol):
         ...
 
     async def find_refund(self, request: RefundRequest) -> RefundSnapshot:
-        """Look for our refund at the gateway; a live one before a failed one."""
+        """Look for our refund at the gateway: all that it has under our id, as one."""
         ...
 
 
