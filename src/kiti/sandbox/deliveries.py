@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -20,7 +21,10 @@ _TIMEOUT_S: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One message for the merchant, signed. `retries_s`: the waits before each further try."""
+    """One message for the merchant, signed. `retries_s`: the waits before each further try.
+
+    `sign` gives headers to each try that are made anew, when a signature tells the time.
+    """
 
     gateway: str
     event: str
@@ -29,6 +33,7 @@ class Webhook:
     headers: dict[str, str]
     body: bytes
     retries_s: tuple[float, ...]
+    sign: Callable[[], dict[str, str]] = dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,8 @@ class Deliveries:
     async def _post(self, webhook: Webhook) -> Try:
         at = self._clock.now()
         try:
-            status = await self._sender.post(webhook.url, webhook.headers, webhook.body)
+            headers = webhook.headers | webhook.sign()
+            status = await self._sender.post(webhook.url, headers, webhook.body)
         except SendFailed as failed:
             return Try(at, None, str(failed))
         return Try(at, status, None)

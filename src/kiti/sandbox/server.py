@@ -21,6 +21,8 @@ from kiti.sandbox.core import Core, Gateway
 from kiti.sandbox.flutterwave.gateway import FlutterwaveGateway
 from kiti.sandbox.replies import CUT, json_reply
 from kiti.sandbox.settings import SandboxSettings
+from kiti.sandbox.stripe.gateway import StripeGateway
+from kiti.sandbox.stripe.wire import unknown_call
 
 PORT: Final = 8001
 _SLASHES: Final = re.compile("/{2,}")
@@ -33,7 +35,7 @@ def create_app(settings: SandboxSettings) -> ASGIApp:
 
 def _build(settings: SandboxSettings) -> tuple[ASGIApp, list[Gateway]]:
     core = Core.make(settings)
-    gateways: list[Gateway] = [FlutterwaveGateway(core)]
+    gateways: list[Gateway] = [FlutterwaveGateway(core), StripeGateway(core)]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -57,6 +59,8 @@ async def _healthz(_: Request) -> Response:
 
 
 async def _not_found(request: Request, _: Exception) -> Response:
+    if request.url.path.startswith("/stripe/"):
+        return json_reply(unknown_call(request.method, request.url.path), 404)
     message = f"Cannot {request.method} {request.url.path}"
     return json_reply({"status": "error", "message": message, "data": None}, 404)
 

@@ -20,6 +20,8 @@ class SandboxSettings:
     public_url: str = ""
     flutterwave_secret_key: str = field(default="", repr=False)
     flutterwave_webhook_secret_hash: str = field(default="", repr=False)
+    stripe_secret_key: str = field(default="", repr=False)
+    stripe_webhook_secret: str = field(default="", repr=False)
 
 
 def load_sandbox_settings(
@@ -35,4 +37,6 @@ def load_sandbox_settings(
         app_url=(values.get("APP_URL") or default.app_url).rstrip("/"),
         flutterwave_secret_key=values.get("FLUTTERWAVE_SECRET_KEY") or "",
         flutterwave_webhook_secret_hash=values.get("FLUTTERWAVE_WEBHOOK_SECRET_HASH") or "",
+        stripe_secret_key=values.get("STRIPE_SECRET_KEY") or "",
+        stripe_webhook_secret=values.get("STRIPE_WEBHOOK_SECRET") or "",
     )

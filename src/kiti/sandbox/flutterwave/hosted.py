@@ -1,9 +1,7 @@
 """The hosted page: where the customer pays, or does something else, and is sent back."""
 
 from decimal import Decimal
-from html import escape
-from typing import Final
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,12 +13,8 @@ from kiti.sandbox.flutterwave.account import Account, is_open
 from kiti.sandbox.flutterwave.api import PREFIX
 from kiti.sandbox.flutterwave.model import Charge, Checkout
 from kiti.sandbox.flutterwave.notices import NAME, Notices
+from kiti.sandbox.hosted_form import FORM, FormRefused, details, read_submitted
 from kiti.sandbox.pages import page, paragraph
-from kiti.sandbox.replies import BodyRefused, read_body
-
-LATE_S: Final = 60.0
-_LATE_S_MAX: Final = 86_400.0
-_ACTIONS: Final = ("pay", "decline", "cancel", "pay_late", "pay_wrong_amount")
 
 
 class HostedPage:
@@ -49,12 +43,7 @@ class HostedPage:
             return closed
         terms = checkout.terms
         amount = f"{terms.amount:,.{exponent(terms.currency)}f} {terms.currency}"
-        return page(
-            terms.title,
-            f'<p class="amount">{escape(amount)}</p>'
-            f"<dl><dt>Reference</dt><dd>{escape(terms.tx_ref)}</dd>"
-            f"<dt>Customer</dt><dd>{escape(terms.customer.email)}</dd></dl>" + _FORM,
-        )
+        return page(terms.title, details(amount, terms.tx_ref, terms.customer.email) + FORM)
 
     async def submit(self, request: Request) -> Response:
         """What the customer did. The merchant hears of it by webhook, not by the redirect."""
@@ -63,23 +52,18 @@ class HostedPage:
         if checkout is None:
             return _unknown()
         try:
-            form = parse_qs((await read_body(request)).decode(), max_num_fields=20)
-        except (BodyRefused, ValueError):
-            return page("That form cannot be read", paragraph("Go back and try again."), 400)
-        action = form.get("action", [""])[0]
-        delay_s = _seconds(form.get("delay_s", [""])[0])
-        if action not in _ACTIONS or delay_s is None:
-            detail = f"action is one of {', '.join(_ACTIONS)}; delay_s is 0 to {_LATE_S_MAX:.0f}."
-            return page("That cannot be done here", paragraph(detail), 400)
+            submitted = await read_submitted(request)
+        except FormRefused as refused:
+            return page(refused.title, paragraph(refused.detail), 400)
         if closed := self._closed(checkout):
             return closed
-        if action == "cancel":
+        if submitted.action == "cancel":
             return _leave(checkout, "cancelled", None)
-        if action == "decline":
+        if submitted.action == "decline":
             charge = self._account.charge(checkout, status="failed", now=self._core.clock.now())
             self._notices.charge(charge)
             return _leave(checkout, "failed", charge)
-        return self._pay(checkout, action, delay_s)
+        return self._pay(checkout, submitted.action, submitted.delay_s)
 
     def _pay(self, checkout: Checkout, action: str, delay_s: float) -> Response:
         """The money comes, now or late, bent by the action or by the link's fault."""
@@ -152,33 +136,3 @@ def _leave(checkout: Checkout, status: str, charge: Charge | None) -> Response:
 
 def _unknown() -> Response:
     return page("There is no such payment", paragraph("Ask the seller for a new link."), 404)
-
-
-def _seconds(written: str) -> float | None:
-    """The delay asked for; the default when nothing is written; None when it cannot be."""
-    if not written:
-        return LATE_S
-    try:
-        seconds = float(written)
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds <= _LATE_S_MAX else None
-
-
-def _button(action: str, label: str) -> str:
-    return f'<button name="action" value="{action}">{label}</button>'
-
-
-_FORM: Final = (
-    '<form method="post">'
-    "<fieldset><legend>As the customer</legend>"
-    + _button("pay", "Pay")
-    + _button("decline", "Let the card be declined")
-    + _button("cancel", "Cancel")
-    + "</fieldset><fieldset><legend>Trouble</legend>"
-    + '<label for="delay_s">Seconds until a late payment succeeds</label>'
-    + f'<input id="delay_s" name="delay_s" type="number" min="0" max="86400" value="{LATE_S:.0f}">'
-    + _button("pay_late", "Pay late")
-    + _button("pay_wrong_amount", "Pay one minor unit less")
-    + "</fieldset></form>"
-)
