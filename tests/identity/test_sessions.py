@@ -251,12 +251,27 @@ async def test_a_refresh_token_that_never_was(site: Site, token: str) -> None:
     assert_problem(await refresh(site, token), 401, "UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("body", ['{"refreshToken": 1}', "[]", '"x"', "null", '{"token": "x"}'])
-async def test_a_refresh_body_that_is_none(site: Site, body: str) -> None:
-    response = await site.client().post(
-        "/api/auth/refresh", content=body, headers={"content-type": "application/json"}
-    )
-    assert_problem(response, 422, "VALIDATION_FAILED")
+@pytest.mark.parametrize("body", ['{"refreshToken": 1}', '{"refreshToken": {}, "x": 1}'])
+async def test_a_refresh_token_that_is_no_text(site: Site, body: str) -> None:
+    assert_problem(await refresh_with(site.client(), body), 422, "VALIDATION_FAILED")
+
+
+@pytest.mark.parametrize("body", ["[]", '"x"', '{"token": "x"}', '{"refresh_token": "x"}'])
+async def test_a_refresh_body_that_is_none_is_looked_at_after_the_cookie(
+    site: Site, body: str
+) -> None:
+    assert_problem(await refresh_with(site.client(), body), 401, "UNAUTHENTICATED")
+    browser = site.client()
+    await site.enter(browser)
+    assert_problem(await refresh_with(browser, body), 403, "CSRF_FAILED")
+    ours = await refresh_with(browser, body, origin=site.origin)
+    assert_problem(ours, 422, "VALIDATION_FAILED")
+    assert (await refresh_with(browser, "{}", origin=site.origin)).status_code == 200
+
+
+async def refresh_with(client: httpx2.AsyncClient, body: str, **headers: str) -> httpx2.Response:
+    sent = {"content-type": "application/json"} | headers
+    return await client.post("/api/auth/refresh", content=body, headers=sent)
 
 
 async def test_size_media_type_and_json_come_first(site: Site) -> None:

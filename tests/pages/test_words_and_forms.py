@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiti.pages.forms import find_id, form_of, own_path, read_count, with_country
+from kiti.pages.forms import form_of, own_path, read_count, with_country
 from kiti.pages.words import Words
-from kiti.platform.ids import new_id
+from kiti.platform.ids import find_id, new_id
 from kiti.platform.money import Money
 
 WORDS = Words.english()

@@ -13,7 +13,7 @@ from kiti.identity.tokens import GuestClaims, new_guest
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, Database
 from kiti.platform.http import Answer, MoneyOut, encode
-from kiti.platform.idempotency import Claim, begin, keep, replay
+from kiti.platform.idempotency import Claim, Kept, begin, find_unscoped, keep, replay
 
 GUEST_TOKEN_DAYS = 30
 
@@ -43,17 +43,19 @@ async def reserve_seats(
         IdempotencyKeyReused, IdempotencyInProgress; what `wanted` and `Sales.hold` refuse.
     """
     if claim is None:
-        asked = wanted()
-        async with db.connection() as conn:
-            return await _hold(conn, sales, caller, asked)
+        holder = _holder(caller)
+        return _reserved(caller, holder, await sales.hold(db, wanted(), holder))
 
     async def once(conn: Conn) -> Reserved:
-        kept = await begin(conn, claim)
+        kept = await _kept_as_stranger(conn, caller, claim)
+        if kept is None:
+            kept = await begin(conn, claim)
         if kept is not None:
             context = kept.context
             guest = None if context is None else GuestClaims.from_json(context)
             return Reserved(replay(kept), guest)
-        first = await _hold(conn, sales, caller, wanted())
+        holder = _holder(caller)
+        first = _reserved(caller, holder, await sales.hold_within(conn, wanted(), holder))
         context = None if first.guest is None else first.guest.to_json()
         await keep(conn, claim, first.answer, context=context)
         return first
@@ -61,13 +63,28 @@ async def reserve_seats(
     return await db.run(once)
 
 
-async def _hold(conn: Conn, sales: Sales, caller: Caller | None, wanted: Wanted) -> Reserved:
+async def _kept_as_stranger(conn: Conn, caller: Caller | None, claim: Claim) -> Kept | None:
+    """The answer that made this guest a guest, when this is that call again.
+
+    The first call had no caller, so its key is scoped to itself; sent again with the token that it
+    gave, it comes from a guest. Another guest's key is not looked at.
+    """
+    if caller is None or caller.kind != "guest":
+        return None
+    return await find_unscoped(
+        conn, claim, is_callers=lambda context: GuestClaims.from_json(context).guest_id == caller.id
+    )
+
+
+def _holder(caller: Caller | None) -> Holder:
     if caller is not None and caller.kind == "account":
-        held = await sales.hold(conn, wanted, Holder("account", caller.id))
-        return Reserved(Answer(201, encode(_held_out(held))), None)
-    guest_id = GuestId(uuid4() if caller is None else caller.id)
-    held = await sales.hold(conn, wanted, Holder("guest", guest_id))
-    return Reserved(Answer(201, encode(_held_out(held))), _guest(guest_id, caller, held))
+        return Holder("account", caller.id)
+    return Holder("guest", uuid4() if caller is None else caller.id)
+
+
+def _reserved(caller: Caller | None, holder: Holder, held: Held) -> Reserved:
+    guest = None if holder.kind == "account" else _guest(GuestId(holder.id), caller, held)
+    return Reserved(Answer(201, encode(_held_out(held))), guest)
 
 
 def _guest(guest_id: GuestId, caller: Caller | None, held: Held) -> GuestClaims:

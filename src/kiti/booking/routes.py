@@ -8,11 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kiti.booking.counter import Counter
-from kiti.booking.model import NoSuchTicket
+from kiti.booking.model import NoSuchBooking, NoSuchTicket
 from kiti.booking.reserving import Reserved, reserve_seats
 from kiti.booking.sales import Availability, Wanted
 from kiti.booking.schemas import AvailabilityOut, ReserveIn, ReserveOut, SeatOut, TicketOut
 from kiti.booking.service import release_hold
+from kiti.identity.caller import Caller
 from kiti.identity.cookies import takes_cookies_only
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn
@@ -20,8 +21,10 @@ from kiti.platform.errors import ValidationFailed
 from kiti.platform.http import (
     Answer,
     MoneyOut,
+    PathId,
     answer,
     parse,
+    read_id,
     read_json,
     refuses,
     takes,
@@ -30,7 +33,6 @@ from kiti.platform.idempotency import claim_for, read_key
 from kiti.platform.money import Money
 
 RESERVE = "/api/bookings/reserve"
-GUEST_TOKEN_DAYS = 30
 
 
 def router(counter: Counter) -> APIRouter:
@@ -67,19 +69,20 @@ def _add_reserve(routes: APIRouter, counter: Counter) -> None:
             claim=claim,
             wanted=lambda: _wanted(parse(ReserveIn, body), counter),
         )
-        return _reserved(request, reserved, counter)
+        return _reserved(request, caller, reserved, counter)
 
     @routes.delete(
         "/bookings/reserve/{bookingId}",
         status_code=204,
-        responses=refuses(401, 403, 404, 409, 422, 503),
+        responses=refuses(401, 403, 404, 409, 503),
     )
-    async def release(request: Request, bookingId: UUID) -> Response:  # noqa: N803  # on the wire
+    async def release(request: Request, bookingId: PathId) -> Response:  # noqa: N803  # on the wire
         """Give a hold's seats back at once, also with a payment pending."""
         caller = await counter.identity.callers.require(request)
+        booking_id = read_id(bookingId, NoSuchBooking)
 
         async def work(conn: Conn) -> None:
-            await release_hold(conn, booking_id=bookingId, holder_id=caller.id)
+            await release_hold(conn, booking_id=booking_id, holder_id=caller.id)
 
         await counter.db.run(work)
         return Response(status_code=204)
@@ -104,11 +107,13 @@ def _wanted(fields: ReserveIn, counter: Counter) -> Wanted:
     )
 
 
-def _reserved(request: Request, reserved: Reserved, counter: Counter) -> Response:
+def _reserved(
+    request: Request, caller: Caller | None, reserved: Reserved, counter: Counter
+) -> Response:
     """The answer, with the guest's token: in the body for a program, in a cookie for all.
 
     The token is signed anew from its kept claims, so that a replay has the same bytes and no token
-    is ever stored.
+    is ever stored. A replay never takes a browser's later token away.
     """
     held, guest = reserved.answer, reserved.guest
     if guest is None:
@@ -118,9 +123,10 @@ def _reserved(request: Request, reserved: Reserved, counter: Counter) -> Respons
     if not takes_cookies_only(request):
         body = body[:-1] + b',"guestToken":"' + token.encode() + b'"}'
     out = Answer(held.status, body, held.headers).response()
-    counter.identity.cookies.set_guest(
-        out, token=token, valid_until=guest.valid_until, now=utc_now()
-    )
+    if caller is None or caller.expires_at is None or caller.expires_at <= guest.valid_until:
+        counter.identity.cookies.set_guest(
+            out, token=token, valid_until=guest.valid_until, now=utc_now()
+        )
     return out
 
 
@@ -142,27 +148,26 @@ def _add_reads(routes: APIRouter, counter: Counter) -> None:
                 conn, trip_id=tripId, from_stop_id=from_stop, to_stop_id=to_stop
             )
         headers = {"ETag": found.etag, "Cache-Control": "no-cache"}
-        if found.etag in _tags(request.headers.get("if-none-match", "")):
+        if _has_tag(request.headers.getlist("if-none-match"), found.etag):
             return Response(status_code=304, headers=headers)
         out = answer(availability_out(found))
         out.headers.update(headers)
         return out
 
-    @routes.get(
-        "/tickets/{ticketId}", response_model=TicketOut, responses=refuses(401, 404, 422, 503)
-    )
+    @routes.get("/tickets/{ticketId}", response_model=TicketOut, responses=refuses(401, 404, 503))
     async def ticket(
         request: Request,
-        ticketId: UUID,  # noqa: N803  # as on the wire
-        code: Annotated[str | None, Query(max_length=64)] = None,
+        ticketId: PathId,  # noqa: N803  # as on the wire
+        code: str | None = None,
     ) -> Response:
         """A ticket with its QR: for the booking's holder, or whoever has the message's code."""
         caller = None
         if code is None:
             caller = await counter.identity.callers.require(request)
+        ticket_id = read_id(ticketId, NoSuchTicket)
         async with counter.db.connection() as conn:
             found = await counter.tickets.find(
-                conn, ticket_id=ticketId, holder_id=caller and caller.id, code=code
+                conn, ticket_id=ticket_id, holder_id=caller and caller.id, code=code
             )
         if found is None:
             raise NoSuchTicket
@@ -196,6 +201,7 @@ def _money(money: Money) -> MoneyOut:
     return MoneyOut(amount=money.amount_minor, currency=money.currency)
 
 
-def _tags(header: str) -> list[str]:
-    """The tags of If-None-Match; a weak one counts too for a GET (RFC 9110 13.1.2)."""
-    return [tag.strip().removeprefix("W/") for tag in header.split(",")]
+def _has_tag(headers: list[str], etag: str) -> bool:
+    """Whether If-None-Match names the tag, or any (`*`); a weak one counts (RFC 9110 13.1.2)."""
+    tags = [tag.strip().removeprefix("W/") for line in headers for tag in line.split(",")]
+    return etag in tags or tags == ["*"]

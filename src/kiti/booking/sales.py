@@ -20,19 +20,18 @@ from kiti.booking.model import (
     TooManyHolds,
     TripCancelled,
 )
-from kiti.booking.service import Stock, get_stock, hold_many
+from kiti.booking.service import Stock, get_stock, hold_many, lock_trip
 from kiti.config import Settings
 from kiti.fares.service import FareTables, quote, seat_fares
 from kiti.network.model import NoSuchTrip, Segment, TripSheet
 from kiti.network.service import Catalogue
-from kiti.platform.db import Conn
+from kiti.platform.db import Conn, Database
 from kiti.platform.errors import ValidationFailed
 from kiti.platform.ids import new_code, new_id
 from kiti.platform.money import Money, total
 
 REFERENCE_LENGTH: Final = 8
 GUEST_SHARE: Final = 500  # thousandths of a trip's seats that guests may hold unsold, together
-TRIES_MAX: Final = 10
 RETRY_AFTER_HOLDS_S: Final = 60
 
 
@@ -116,8 +115,8 @@ class Sales:
             guest_share=GUEST_SHARE if settings.kiti_rate_limits == "on" else None,
         )
 
-    async def hold(self, conn: Conn, wanted: Wanted, holder: Holder) -> Held:
-        """Hold what is wanted: all of it or nothing. In autocommit it is one transaction.
+    async def hold(self, db: Database, wanted: Wanted, holder: Holder) -> Held:
+        """Hold what is wanted: all of it or nothing. Usually it is one statement in autocommit.
 
         Raises:
             NoSuchTrip, StopNotOnTrip, SegmentBackwards, SeatUnknown, FareMissing, ValidationFailed.
@@ -125,18 +124,37 @@ class Sales:
             SalesClosed, TripCancelled, TooManyHolds.
         Locks: the trip.
         """
-        is_fresh = False
-        for _ in range(TRIES_MAX):
-            sheet = await self._catalogue.sheet(conn, wanted.trip_id, fresh=is_fresh)
-            request = await self._request(conn, sheet, wanted, holder)
-            (outcome,) = await hold_many(conn, [request], self._limits)
-            if outcome.outcome == "stale":
-                is_fresh = True
-                continue
-            if outcome.outcome == "unavailable" and wanted.labels is None:
-                continue  # somebody was quicker on the best seats: choose again
-            return _held(sheet, request, outcome)
-        raise SeatsUnavailable(unavailable=[])
+        async with db.connection() as conn:
+            held = await self._hold_at_once(conn, wanted, holder)
+        if held is not None:
+            return held
+        return await db.run(lambda conn: self._hold_in_turn(conn, wanted, holder))
+
+    async def hold_within(self, conn: Conn, wanted: Wanted, holder: Holder) -> Held:
+        """The same as `hold`, in the caller's transaction."""
+        held = await self._hold_at_once(conn, wanted, holder)
+        return held or await self._hold_in_turn(conn, wanted, holder)
+
+    async def _hold_at_once(self, conn: Conn, wanted: Wanted, holder: Holder) -> Held | None:
+        """Hold without waiting for others; None when somebody was quicker on what was chosen.
+
+        That is where seats were not asked for by name, or the trip has changed meanwhile.
+        """
+        sheet = await self._catalogue.sheet(conn, wanted.trip_id)
+        request = await self._request(conn, sheet, wanted, holder)
+        (outcome,) = await hold_many(conn, [request], self._limits)
+        is_ours = outcome.outcome == "unavailable" and wanted.labels is None
+        if is_ours or outcome.outcome == "stale":
+            return None
+        return _held(sheet, request, outcome)
+
+    async def _hold_in_turn(self, conn: Conn, wanted: Wanted, holder: Holder) -> Held:
+        """Read the trip, choose and hold under the trip's lock: what is free stays so meanwhile."""
+        await lock_trip(conn, trip_id=wanted.trip_id)
+        sheet = await self._catalogue.sheet(conn, wanted.trip_id, fresh=True)
+        request = await self._request(conn, sheet, wanted, holder)
+        (outcome,) = await hold_many(conn, [request], self._limits)
+        return _held(sheet, request, outcome)
 
     async def _request(
         self, conn: Conn, sheet: TripSheet, wanted: Wanted, holder: Holder
@@ -181,7 +199,8 @@ class Sales:
     ) -> Availability:
         """Every seat over the segment at this instant, the same for every caller.
 
-        A seat whose class has no fare there is not for sale: BLOCKED.
+        A free seat that nobody can hold reads BLOCKED: its class has no fare there, or the trip's
+        sales are not open.
 
         Raises:
             NoSuchTrip, StopNotOnTrip, SegmentBackwards.
@@ -192,6 +211,8 @@ class Sales:
         prices = seat_fares(sheet, segment, table)
         stock = await _stock(conn, trip_id)
         statuses = stock.occupancy.statuses(segment.first, segment.last)
+        if not stock.is_on_sale:
+            statuses = ["BLOCKED" if each == "AVAILABLE" else each for each in statuses]
         seats = tuple(
             SeatOnOffer(
                 seat.label,
@@ -274,8 +295,10 @@ def _held(sheet: TripSheet, request: HoldRequest, outcome: HoldOutcome) -> Held:
         case "guests_full":
             detail = "Too many seats are held by guests just now: try again soon, or log in."
             raise TooManyHolds(detail, retry_after_s=RETRY_AFTER_HOLDS_S)
-        case _:
+        case "no_trip":
             raise NoSuchTrip
+        case _:
+            raise AssertionError("a trip changed under its own lock")
     return Held(
         request.booking_id,
         request.reference,

@@ -1,6 +1,6 @@
 """Use cases of stock and bookings: hold, extend, release, confirm, cancel, expire, read.
 
-Whoever sells calls `hold_many`; what decides about seats is the database (migration 0005).
+Whoever sells calls `hold_many`; what decides about seats is the database (migration 0010).
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,7 @@ from kiti.booking.model import (
     Payable,
     Status,
     Ticket,
+    TripCancelled,
 )
 from kiti.booking.stock import Occupancy, Shape, to_int
 from kiti.jobs.service import enqueue
@@ -183,7 +184,7 @@ async def extend_hold(
     """Add minutes to a hold's end, cut to its latest end.
 
     Raises:
-        NoSuchBooking, HoldExpired, BookingNotHeld.
+        NoSuchBooking, HoldExpired, BookingNotHeld, TripCancelled.
         HoldLimit: it ends as late as it may already.
     Locks: trip, booking.
     """
@@ -194,6 +195,7 @@ async def extend_hold(
         conn, trip_id=booking.trip_id, booking_id=booking_id, seconds=minutes * 60
     )
     if row is None:
+        await _refuse_ended(conn, booking_id=booking_id)
         raise HoldLimit
     return replace(booking, expires_at=row.expires_at, version=booking.version + 1)
 
@@ -207,7 +209,7 @@ async def _lock_held(
 ) -> Booking:
     """Lock the trip, then read the booking, which nobody else can change meanwhile: a live hold."""
     booking = await get_booking(conn, booking_id=booking_id, holder_id=holder_id)
-    await store.lock_trip(conn, trip_id=booking.trip_id)
+    sales = await store.lock_trip(conn, trip_id=booking.trip_id)
     booking = await get_booking(conn, booking_id=booking_id, holder_id=holder_id)
     if booking.status == "expired":
         raise HoldExpired
@@ -215,7 +217,16 @@ async def _lock_held(
         raise paid
     if booking.status != "held":
         raise BookingNotHeld
+    if sales == "cancelled":
+        raise TripCancelled
     return booking
+
+
+async def _refuse_ended(conn: Conn, *, booking_id: UUID) -> None:
+    """Refuse a hold whose end came while its lock was held: the clock does not wait."""
+    booking = await get_booking(conn, booking_id=booking_id, holder_id=None)
+    if booking.status == "expired":
+        raise HoldExpired
 
 
 async def release_hold(conn: Conn, *, booking_id: UUID, holder_id: UUID | None) -> None:
@@ -245,7 +256,7 @@ async def lock_payable(conn: Conn, *, booking_id: UUID, holder_id: UUID | None) 
     """A live hold, locked until the transaction ends, for a payment to begin.
 
     Raises:
-        NoSuchBooking, HoldExpired, BookingNotHeld, AlreadyPaid.
+        NoSuchBooking, HoldExpired, BookingNotHeld, AlreadyPaid, TripCancelled.
     Locks: trip.
     """
     booking = await _lock_held(conn, booking_id=booking_id, holder_id=holder_id, paid=AlreadyPaid)
@@ -264,10 +275,15 @@ async def lengthen_for_payment(conn: Conn, *, payable: Payable, minutes: int) ->
     """The hold's end, moved once to at least `minutes` from now as its first payment begins.
 
     The caller has it locked by `lock_payable`.
+
+    Raises:
+        HoldExpired: its end has come since.
     """
     moved = await store.lengthen_for_payment(
         conn, trip_id=payable.trip_id, booking_id=payable.booking_id, seconds=minutes * 60
     )
+    if moved is None:
+        await _refuse_ended(conn, booking_id=payable.booking_id)
     return moved or payable.expires_at
 
 
@@ -315,12 +331,10 @@ async def cancel_seats(conn: Conn, *, booking_id: UUID, seats: Sequence[int]) ->
     Locks: trip, booking.
     """
     booking = await get_booking(conn, booking_id=booking_id, holder_id=None)
-    stock = await get_stock(conn, trip_id=booking.trip_id)
-    if stock is None or any(seat not in booking.seats for seat in seats):
+    if any(seat not in booking.seats for seat in seats):
         raise NotItsSeats
-    mask = stock.occupancy.shape.mask(seats, booking.first_leg, booking.last_leg)
     outcome = await store.cancel_seats(
-        conn, trip_id=booking.trip_id, booking_id=booking_id, seats=seats, mask=mask
+        conn, trip_id=booking.trip_id, booking_id=booking_id, seats=seats
     )
     if outcome == "not_confirmed":
         raise BookingNotConfirmed

@@ -1,4 +1,4 @@
-"""The SQL of stock, holds and bookings; the hot statements are the functions of migration 0005."""
+"""The SQL of stock, holds and bookings; hot statements are functions of migrations 0005, 0010."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from kiti.platform.db import Conn, execute, fetch_all, fetch_one, fetch_optional
 
 @dataclass(frozen=True, slots=True)
 class HoldRow:
-    """One request's outcome, as hold_many_1 answers it."""
+    """One request's outcome, as hold_many_2 answers it."""
 
     outcome: str
     decided_at: datetime
@@ -117,7 +117,7 @@ async def hold_many(
         HoldRow,
         """
         SELECT outcome, decided_at, ends_at, conflict
-        FROM hold_many_1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+        FROM hold_many_2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
                          $17, $18)
         """,
         [r.trip_id for r in requests],
@@ -150,7 +150,8 @@ async def find_inventory(conn: Conn, *, trip_id: UUID) -> InventoryRow | None:
         SELECT inv.n_seats, inv.n_legs, inv.taken, inv.sold, inv.blocked, inv.status,
                inv.sales_close_at, inv.sheet_version, t.now,
                (SELECT bit_or(b.mask) FROM booking AS b
-                WHERE b.trip_id = $1 AND b.status = 'held' AND b.expires_at <= t.now) AS due
+                WHERE b.trip_id = $1 AND b.status = 'held' AND b.expires_at <= t.now
+                  AND mask_fits_1(b.mask, b.shape, inv.taken, inv.shape)) AS due
         FROM trip_inventory AS inv, (SELECT clock_timestamp() AS now) AS t
         WHERE inv.trip_id = $1
         """,
@@ -167,7 +168,7 @@ async def list_seats_left(
         SeatsLeftRow,
         """
         SELECT trip_id, seats_left, free, sales_close_at
-        FROM seats_left_1($1::uuid[], $2::smallint[], $3::smallint[])
+        FROM seats_left_2($1::uuid[], $2::smallint[], $3::smallint[])
         """,
         trip_ids,
         firsts,
@@ -217,9 +218,14 @@ async def list_bookings(
     )
 
 
-async def lock_trip(conn: Conn, *, trip_id: UUID) -> None:
-    """Take the trip's lock, which every change of its seats and bookings begins with."""
-    await execute(conn, "SELECT FROM trip_inventory WHERE trip_id = $1 FOR NO KEY UPDATE", trip_id)
+async def lock_trip(conn: Conn, *, trip_id: UUID) -> str | None:
+    """Take the trip's lock, which every change of its seats and bookings begins with.
+
+    How its sales stand: on_sale, closed or cancelled; None when it has no stock.
+    """
+    return await fetch_value(
+        conn, "SELECT status FROM trip_inventory WHERE trip_id = $1 FOR NO KEY UPDATE", trip_id
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,10 +292,10 @@ async def lengthen_for_payment(
 async def confirm_booking(
     conn: Conn, *, trip_id: UUID, booking_id: UUID, learned_at: datetime, late: timedelta
 ) -> str:
-    """Sell the booking's seats; how it ended, as confirm_booking_1 says. Locks: trip, booking."""
+    """Sell the booking's seats; how it ended, as confirm_booking_2 says. Locks: trip, booking."""
     return await fetch_value(
         conn,
-        "SELECT confirm_booking_1($1, $2, $3, $4)",
+        "SELECT confirm_booking_2($1, $2, $3, $4)",
         trip_id,
         booking_id,
         learned_at,
@@ -302,19 +308,15 @@ async def release_hold(conn: Conn, *, trip_id: UUID, booking_id: UUID) -> Releas
     return await fetch_one(
         conn,
         ReleaseRow,
-        "SELECT outcome, began FROM release_hold_1($1, $2)",
+        "SELECT outcome, began FROM release_hold_2($1, $2)",
         trip_id,
         booking_id,
     )
 
 
-async def cancel_seats(
-    conn: Conn, *, trip_id: UUID, booking_id: UUID, seats: Sequence[int], mask: BitString
-) -> str:
+async def cancel_seats(conn: Conn, *, trip_id: UUID, booking_id: UUID, seats: Sequence[int]) -> str:
     """Give back seats of a confirmed booking; how it ended. Locks: trip, booking."""
-    return await fetch_value(
-        conn, "SELECT cancel_seats_1($1, $2, $3, $4)", trip_id, booking_id, seats, mask
-    )
+    return await fetch_value(conn, "SELECT cancel_seats_2($1, $2, $3)", trip_id, booking_id, seats)
 
 
 async def list_due_trips(conn: Conn, *, limit: int) -> list[UUID]:

@@ -3,17 +3,29 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kiti.booking.model import NoSuchBooking
 from kiti.booking.people import NewPassenger, NewPeople, put_passengers
 from kiti.booking.service import extend_hold, get_booking, list_bookings
 from kiti.checkout.bookings import show_booking, show_bookings
 from kiti.checkout.desk import Desk
 from kiti.checkout.schemas_bookings import BookingOut, BookingsOut, ExtendIn, PassengersIn
+from kiti.identity.caller import Caller
 from kiti.platform.db import Conn
-from kiti.platform.http import Answer, answer, encode, parse, read_json, refuses, takes
+from kiti.platform.http import (
+    Answer,
+    PathId,
+    answer,
+    encode,
+    parse,
+    read_id,
+    read_json,
+    refuses,
+    takes,
+)
 from kiti.platform.idempotency import claim_for, once, read_key
 from kiti.platform.paging import (
     LIMIT_DEFAULT,
@@ -35,14 +47,17 @@ def router(desk: Desk) -> APIRouter:
 
 
 def _add_reads(routes: APIRouter, desk: Desk) -> None:
+    async def caller_of(request: Request) -> Caller:
+        """Asked before the query's fields are checked."""
+        return await desk.identity.callers.require(request)
+
     @routes.get("", response_model=BookingsOut, responses=refuses(401, 422, 503))
     async def bookings(
-        request: Request,
+        caller: Annotated[Caller, Depends(caller_of)],
         limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
         cursor: Annotated[str | None, Query(max_length=1000)] = None,
     ) -> Response:
         """The caller's bookings, the newest first."""
-        caller = await desk.identity.callers.require(request)
         before = None if cursor is None else _before(cursor)
         async with desk.db.connection() as conn:
             found = await list_bookings(conn, holder_id=caller.id, before=before, limit=limit + 1)
@@ -51,12 +66,13 @@ def _add_reads(routes: APIRouter, desk: Desk) -> None:
         cursor_out = None if more is None else encode_cursor(_CURSOR, str(more))
         return _private(answer(BookingsOut(items=shown, next_cursor=cursor_out)))
 
-    @routes.get("/{bookingId}", response_model=BookingOut, responses=refuses(401, 404, 422, 503))
-    async def booking(request: Request, bookingId: UUID) -> Response:  # noqa: N803  # on the wire
+    @routes.get("/{bookingId}", response_model=BookingOut, responses=refuses(401, 404, 503))
+    async def booking(request: Request, bookingId: PathId) -> Response:  # noqa: N803  # on the wire
         """One booking as it reads at this instant."""
         caller = await desk.identity.callers.require(request)
+        booking_id = read_id(bookingId, NoSuchBooking)
         async with desk.db.connection() as conn:
-            found = await get_booking(conn, booking_id=bookingId, holder_id=caller.id)
+            found = await get_booking(conn, booking_id=booking_id, holder_id=caller.id)
             return _private(answer(await show_booking(conn, desk.catalogue, found)))
 
 
@@ -67,7 +83,7 @@ def _add_writes(routes: APIRouter, desk: Desk) -> None:
         openapi_extra=takes(ExtendIn),
         responses=refuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
     )
-    async def extend(request: Request, bookingId: UUID) -> Response:  # noqa: N803  # on the wire
+    async def extend(request: Request, bookingId: PathId) -> Response:  # noqa: N803  # on the wire
         """Make a hold longer, up to its latest end."""
         body = await read_json(request)
         caller = await desk.identity.callers.require(request)
@@ -79,10 +95,11 @@ def _add_writes(routes: APIRouter, desk: Desk) -> None:
             claim = claim_for(scope, route="extend", path=path, key=key, body=body)
 
         async def work(conn: Conn) -> Answer:
-            await get_booking(conn, booking_id=bookingId, holder_id=caller.id)
+            booking_id = read_id(bookingId, NoSuchBooking)
+            await get_booking(conn, booking_id=booking_id, holder_id=caller.id)
             fields = parse(ExtendIn, body)
             found = await extend_hold(
-                conn, booking_id=bookingId, holder_id=caller.id, minutes=fields.minutes
+                conn, booking_id=booking_id, holder_id=caller.id, minutes=fields.minutes
             )
             return Answer(200, encode(await show_booking(conn, desk.catalogue, found)))
 
@@ -96,17 +113,18 @@ def _add_writes(routes: APIRouter, desk: Desk) -> None:
     )
     async def passengers(
         request: Request,
-        bookingId: UUID,  # noqa: N803  # on the wire
+        bookingId: PathId,  # noqa: N803  # on the wire
     ) -> Response:
         """Say who travels: the whole list each time, before or after payment."""
         body = await read_json(request)
         caller = await desk.identity.callers.require(request)
+        booking_id = read_id(bookingId, NoSuchBooking)
 
         async def work(conn: Conn) -> BookingOut:
-            await get_booking(conn, booking_id=bookingId, holder_id=caller.id)
+            await get_booking(conn, booking_id=booking_id, holder_id=caller.id)
             found = await put_passengers(
                 conn,
-                booking_id=bookingId,
+                booking_id=booking_id,
                 holder_id=caller.id,
                 catalogue=desk.catalogue,
                 people=_people(parse(PassengersIn, body)),

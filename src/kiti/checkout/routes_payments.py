@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -10,7 +10,7 @@ from kiti.checkout.paying import Asked, Wish, initiate
 from kiti.checkout.schemas_payments import InitiateIn, InitiateOut, PaymentOut, payment_out
 from kiti.checkout.till import Till
 from kiti.checkout.watching import read_status
-from kiti.identity.caller import Callers
+from kiti.identity.caller import Caller, Callers
 from kiti.platform.db import Database
 from kiti.platform.http import Body, answer, parse, read_json, refuses, takes
 from kiti.platform.idempotency import claim_for, read_key
@@ -34,30 +34,34 @@ def router(db: Database, callers: Callers, till: Till) -> APIRouter:
         asked = Asked(caller.id, is_account, claim, body.text("bookingId"), lambda: _wish(body))
         return (await initiate(db, till, asked)).response()
 
-    for path, is_listed in (("/initiate", True), ("", False)):
+    for path, operation_id in (("/initiate", "initiatePayment"), ("", "createPayment")):
         routes.add_api_route(
             path,
             pay,
             methods=["POST"],
             status_code=201,
             summary="Begin to pay a booking",
-            description="The second call with the same wish is answered with the open attempt.",
+            operation_id=operation_id,
+            description="The second call with the same wish is answered with the open attempt. "
+            "`POST /api/payments` and `POST /api/payments/initiate` are the same operation.",
             response_model=InitiateOut,
             openapi_extra=takes(InitiateIn),
             responses={
                 200: {"model": InitiateOut, "description": "The attempt that was open already"},
                 **refuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
             },
-            include_in_schema=is_listed,
         )
+
+    async def caller_of(request: Request) -> Caller:
+        """Asked before the query's fields are checked."""
+        return await callers.require(request)
 
     @routes.get("/status", response_model=PaymentOut, responses=refuses(401, 404, 422, 503))
     async def status(
-        request: Request,
+        caller: Annotated[Caller, Depends(caller_of)],
         transactionId: Annotated[str, Query(min_length=1, max_length=200)],  # noqa: N803  # on the wire
     ) -> Response:
         """What became of a payment; while it is pending its gateway is asked, once in 5 s."""
-        caller = await callers.require(request)
         history = await read_status(db, till, reference=transactionId, holder_id=caller.id)
         out = answer(payment_out(history))
         out.headers["Cache-Control"] = "no-store"

@@ -11,7 +11,15 @@ from kiti.identity.parts import Identity
 from kiti.identity.schemas import LoginIn, RefreshIn, RegisterIn, SessionOut, UserOut
 from kiti.identity.service import OpenSession
 from kiti.platform.errors import Unauthenticated
-from kiti.platform.http import answer, parse, problem_response, read_json, refuses, takes
+from kiti.platform.http import (
+    Body,
+    answer,
+    parse,
+    problem_response,
+    read_json,
+    refuses,
+    takes,
+)
 
 
 def router(identity: Identity) -> APIRouter:
@@ -74,11 +82,11 @@ def _add_ways_in(routes: APIRouter, identity: Identity) -> None:
     )
     async def refresh(request: Request) -> Response:
         """Exchange the refresh token, of the body or else of the cookie, for the next one."""
-        body = await read_json(request) if _has_body(request) else None
-        given = None if body is None else parse(RefreshIn, body).refresh_token
-        if given is None:
-            return await _refresh_by_cookie(request, identity)
+        body = await read_json(request) if _has_body(request) else Body(b"{}", {})
+        if not body.has("refreshToken"):
+            return await _refresh_by_cookie(request, identity, body)
         identity.callers.refuse_other_origin(request)
+        given = parse(RefreshIn, body).refresh_token or ""
         return _opened(request, await service.refresh(identity.db, given), identity, status=200)
 
 
@@ -135,11 +143,12 @@ def _opened(request: Request, session: OpenSession, identity: Identity, *, statu
     return response
 
 
-async def _refresh_by_cookie(request: Request, identity: Identity) -> Response:
+async def _refresh_by_cookie(request: Request, identity: Identity, body: Body) -> Response:
     cookie = identity.cookies.read(request, "refresh-token")
     if cookie is None:
         raise Unauthenticated
     identity.callers.require_origin(request)
+    parse(RefreshIn, body)
     try:
         session = await service.refresh(identity.db, cookie)
     except SessionEnded as refusal:

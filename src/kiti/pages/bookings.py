@@ -18,7 +18,7 @@ from kiti.booking.service import (
 )
 from kiti.network.model import TripSheet
 from kiti.network.times import zone_of
-from kiti.pages.forms import Fault, find_id, read_id
+from kiti.pages.forms import Fault
 from kiti.pages.front import Front
 from kiti.pages.money import MoneyView, money_of
 from kiti.pages.people import PeopleFields, save, saved_fields, sent_fields
@@ -29,6 +29,8 @@ from kiti.pages.visits import Visit
 from kiti.payments.service import read_clock
 from kiti.platform.db import Conn
 from kiti.platform.errors import Unauthenticated
+from kiti.platform.http import read_id
+from kiti.platform.ids import find_id
 from kiti.platform.money import Money
 
 MORE_MINUTES: Final = 10

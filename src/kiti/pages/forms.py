@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import phonenumbers
 from babel.core import get_global
@@ -82,27 +82,6 @@ def own_path(text: str, *, default: str = "/") -> str:
 def new_key() -> str:
     """An idempotency key for one rendered form: a second click is the same call."""
     return str(uuid4())
-
-
-def read_id(text: str, refusal: type[DomainError]) -> UUID:
-    """The id in a path.
-
-    Raises:
-        refusal: it is none, so it names nothing.
-    """
-    found = find_id(text)
-    if found is None:
-        raise refusal
-    return found
-
-
-def find_id(text: str) -> UUID | None:
-    """The id as we write it; None for anything else."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text.lower() else None
 
 
 def read_count(text: str, *, least: int, most: int, default: int) -> int:

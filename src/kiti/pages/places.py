@@ -2,8 +2,8 @@
 
 from kiti.network.model_places import LETTERS_MIN, NamedPlace, Place, fold, letters
 from kiti.network.places import find_places, list_places
-from kiti.pages.forms import find_id
 from kiti.platform.db import Conn
+from kiti.platform.ids import find_id
 
 CHOICES_MAX = 10
 

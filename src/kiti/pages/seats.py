@@ -19,7 +19,7 @@ from kiti.checkout.search import get_trip
 from kiti.fares.model import PassengerType
 from kiti.fares.service import seat_fares
 from kiti.network.model import NoSuchTrip, StopNotOnTrip
-from kiti.pages.forms import Form, find_id, form_of, new_key, read_count, read_id
+from kiti.pages.forms import Form, form_of, new_key, read_count
 from kiti.pages.front import Front
 from kiti.pages.refusals import tell
 from kiti.pages.rides import place_of, ride_of
@@ -28,8 +28,9 @@ from kiti.pages.seat_map import classes_of, decks_of
 from kiti.pages.visits import Visit
 from kiti.platform.db import Conn
 from kiti.platform.errors import Conflict, DomainError, Invalid, TooMany, ValidationFailed
-from kiti.platform.http import Body
+from kiti.platform.http import Body, read_id
 from kiti.platform.idempotency import IdempotencyInProgress, IdempotencyKeyReused, claim_for
+from kiti.platform.ids import find_id
 
 ROUTE: Final = "reserve"
 BOOKINGS_LOOKED_AT: Final = 20

@@ -5,10 +5,13 @@ key, whose object it is, the fields, the state. So a route reads its body first 
 checks its fields (`parse`) only once it knows the caller.
 """
 
+import json
 import sys
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
 
+from fastapi import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import from_json, to_json
@@ -22,6 +25,7 @@ from kiti.platform.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from kiti.platform.ids import find_id
 
 BODY_BYTES_MAX = 64 * 1024
 FAULTS_MAX = 20
@@ -30,8 +34,9 @@ FAULTS_MAX = 20
 class Wire(BaseModel):
     """A body as it is on the wire: camelCase, strict types, unknown fields refused."""
 
+    # Our own code makes them by the fields' names; what comes from outside is read by `parse`.
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True, frozen=True
+        alias_generator=to_camel, validate_by_name=True, extra="forbid", strict=True, frozen=True
     )
 
 
@@ -66,6 +71,10 @@ class Body:
     raw: bytes
     value: Any
 
+    def has(self, field: str) -> bool:
+        """Whether it is an object that has this field, and not as null."""
+        return isinstance(self.value, dict) and self.value.get(field) is not None
+
     def text(self, field: str) -> str | None:
         """The value of a field of the object, when there is one and it is a text."""
         found = self.value.get(field) if isinstance(self.value, dict) else None
@@ -90,7 +99,7 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES_MAX) -> bytes:
 
 
 async def read_json(request: Request, *, limit: int = BODY_BYTES_MAX) -> Body:
-    """The body as JSON (no NaN, no Infinity), before anything is known of the caller.
+    """The body as JSON (no NaN, no Infinity, no name twice), before the caller is known.
 
     Raises:
         BodyTooLarge, UnsupportedMediaType, MalformedJson.
@@ -112,21 +121,32 @@ async def read_raw_json(request: Request, *, limit: int = BODY_BYTES_MAX) -> byt
     return raw
 
 
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise MalformedJson("a name stands twice in one object")
+
+
+_NAMES: Final = json.JSONDecoder(object_pairs_hook=_once_each)
+
+
 def _decoded(raw: bytes) -> Any:  # noqa: ANN401
+    """The value; a name that stands twice in an object is refused, for readers differ about it."""
     try:
-        return from_json(raw, allow_inf_nan=False)
-    except ValueError:
+        value = from_json(raw, allow_inf_nan=False)
+        _NAMES.decode(raw.decode())
+    except (ValueError, RecursionError):
         raise MalformedJson from None
+    return value
 
 
 def parse(model: type[Model], body: Body) -> Model:
-    """The body as a `model`.
+    """The body as a `model`, its fields named as on the wire and no other way.
 
     Raises:
         ValidationFailed: with a JSON pointer for each field at fault.
     """
     try:
-        return model.model_validate_json(body.raw)
+        return model.model_validate_json(body.raw, by_alias=True, by_name=False)
     except ValidationError as error:
         raise validation_failed(error) from None
 
@@ -139,6 +159,22 @@ def validation_failed(error: ValidationError) -> ValidationFailed:
             for item in error.errors(include_url=False, include_input=False)[:FAULTS_MAX]
         ]
     )
+
+
+# An id in a path: taken as text, so that a caller who may not know is told nothing of its form.
+PathId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+
+
+def read_id(text: str, missing: type[DomainError]) -> UUID:
+    """An id that stood in a path; what cannot be one names nothing.
+
+    Raises:
+        missing: it is no id.
+    """
+    found = find_id(text)
+    if found is None:
+        raise missing
+    return found
 
 
 def pointer(location: tuple[int | str, ...]) -> str:

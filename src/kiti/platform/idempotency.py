@@ -11,12 +11,13 @@ Only 2xx answers are kept: a refusal had no effect, and the same key runs again.
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from starlette.datastructures import Headers
 
 from kiti.platform import store_idempotency as store
 from kiti.platform.db import Conn, Database
@@ -25,6 +26,7 @@ from kiti.platform.http import Answer, Body
 
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
 KEPT_HOURS: Final = 24
+UNSCOPED: Final = "key"
 REPLAYED: Final = ("Idempotent-Replayed", "true")
 
 
@@ -62,14 +64,17 @@ class Kept:
     context: dict[str, Any] | None
 
 
-def read_key(headers: Mapping[str, str], body: Body | None, *, required: bool) -> str | None:
+def read_key(headers: Headers, body: Body | None, *, required: bool) -> str | None:
     """The key of the header `Idempotency-Key` or the body's `idempotencyKey`.
 
     Raises:
         IdempotencyKeyMissing: none came and one is required.
-        IdempotencyKeyInvalid: it is malformed, or the two differ.
+        IdempotencyKeyInvalid: it is malformed, the header came twice, or it and the body differ.
     """
-    header = headers.get("idempotency-key")
+    given = headers.getlist("idempotency-key")
+    if len(given) > 1:
+        raise IdempotencyKeyInvalid("the header came more than once")
+    header = given[0] if given else None
     value = body.value if body is not None else None
     field = value.get("idempotencyKey") if isinstance(value, dict) else None
     if field is not None and not isinstance(field, str):
@@ -98,7 +103,7 @@ def claim_for(scope: str | None, *, route: str, path: str, key: str, body: Body 
     if scope is None:
         if not _is_uuid4(key):
             raise IdempotencyKeyInvalid("without a caller the key must be a UUIDv4")
-        scope = "key"
+        scope = UNSCOPED
     value = body.value if body is not None else None
     if isinstance(value, dict):
         value = {name: item for name, item in value.items() if name != "idempotencyKey"}
@@ -140,6 +145,27 @@ async def begin(conn: Conn, claim: Claim, *, lease_s: int | None = None) -> Kept
     if lease_s is not None and await store.take_over_key(conn, claim, lease_s=lease_s):
         return None
     raise IdempotencyInProgress(retry_after_s=1)
+
+
+async def find_unscoped(
+    conn: Conn, claim: Claim, *, is_callers: Callable[[dict[str, Any]], bool]
+) -> Kept | None:
+    """The answer kept for the claim's key when that was sent without a caller; None: none is.
+
+    `is_callers` says, by what was kept with the answer, whether the caller of now is who sent it.
+
+    Raises:
+        IdempotencyKeyReused: it is, with another body.
+    """
+    row = await store.find_key(conn, replace(claim, scope=UNSCOPED))
+    if row is None or row.status is None or row.body is None or row.context is None:
+        return None
+    context = json.loads(row.context)
+    if not is_callers(context):
+        return None
+    if row.fingerprint != claim.fingerprint:
+        raise IdempotencyKeyReused
+    return Kept(Answer(row.status, row.body), context)
 
 
 async def keep(

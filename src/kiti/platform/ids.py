@@ -17,6 +17,15 @@ def new_id() -> UUID:
     return UUID(int=(ms << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)
 
 
+def find_id(text: str) -> UUID | None:
+    """The id as we write it, in either case of letters; None for anything else."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text.lower() else None
+
+
 def new_code(length: int) -> str:
     """`length` random letters and digits out of 29: 4.86 bits each."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))

@@ -60,14 +60,14 @@ async def claim_key(conn: Conn, key: Key, *, kept_hours: int, lease_s: int | Non
 
 
 async def find_key(conn: Conn, key: Key) -> KeyRow | None:
-    """The claim as it stands."""
+    """The claim as it stands; None when there is none, or it is past its day."""
     return await fetch_optional(
         conn,
         KeyRow,
         """
         SELECT fingerprint, status, body, context::text AS context
         FROM idempotency_key
-        WHERE scope = $1 AND route = $2 AND key = $3
+        WHERE scope = $1 AND route = $2 AND key = $3 AND expires_at > clock_timestamp()
         """,
         key.scope,
         key.route,
