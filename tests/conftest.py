@@ -73,6 +73,9 @@ class OneConnection:
         finally:
             self._turn.release()
 
+    async def expire_connections(self) -> None:
+        """There is no other."""
+
     async def close(self) -> None:
         """Nothing to close: the fixture owns the connection."""
 

@@ -94,6 +94,9 @@ class BrokenPool:
         del timeout
         raise self._error
 
+    async def expire_connections(self) -> None:
+        """There is none."""
+
     async def close(self) -> None:
         """Nothing to close."""
 

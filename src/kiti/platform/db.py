@@ -5,14 +5,27 @@ A function that takes `db: Database` begins and commits its own transaction; one
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, LiteralString, Protocol, TypeVar, cast
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
+from typing import Any, Final, LiteralString, Protocol, TypeVar, cast
 
 import asyncpg
+import structlog
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
-from kiti.platform.errors import DatabaseUnavailable
+from kiti.platform.deadlines import DeadlineConnection, Deadlines
+from kiti.platform.errors import DatabaseUnavailable, Overloaded
+from kiti.platform.gates import Gates
+
+log: Final = structlog.get_logger("kiti.db")
 
 Conn = asyncpg.Connection | PoolConnectionProxy
 
@@ -20,14 +33,19 @@ Row = TypeVar("Row")
 Result = TypeVar("Result")
 
 TRIES_MAX = 3
-POOL_WAIT_S = 2.0
 CONNECT_S = 3.0
+AGAIN_S = 0.02
+ABOUT_MAX = 2  # of a thing that many want, so many at once: one at work, one who waits for its lock
+OUTCOME_UNKNOWN = (
+    "The database did not answer in time, so it is not known whether this was done: "
+    "look, or send it again with the same idempotency key."
+)
 
 # Server-side limits: a wait in the database ends by itself, and no client ever cancels a COMMIT.
 SERVER_SETTINGS = {
     "application_name": "kiti",
     "timezone": "UTC",
-    "statement_timeout": "10000",
+    "statement_timeout": "8000",
     "lock_timeout": "3000",
     "idle_in_transaction_session_timeout": "15000",
 }
@@ -57,101 +75,217 @@ class Pool(Protocol):
         """A connection, for the length of the block; waits `timeout` seconds at most."""
         ...
 
+    async def expire_connections(self) -> None:
+        """Have every connection made anew before it is used again."""
+        ...
+
     async def close(self) -> None:
         """Close every connection."""
         ...
 
 
 class Database:
-    """A pool of connections and the one place where transactions begin, commit and are retried."""
+    """A pool of connections and the one place where transactions begin, commit and are retried.
 
-    def __init__(self, pool: Pool) -> None:
+    `turn` lets in as many as may have a connection at once; None: as many as there are. `express`
+    is the same database without it, for what must keep its place while all others wait: readiness,
+    webhooks, money that has come.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        deadlines: Deadlines | None = None,
+        turn: asyncio.Semaphore | None = None,
+        about_max: int = ABOUT_MAX,
+    ) -> None:
         self._pool = pool
+        self._deadlines = deadlines or Deadlines()
+        self._turn = turn
+        self._gates = Gates(at_once=about_max)
+        self._running_on: set[asyncio.Task[None]] = set()
+        self.express = (
+            self if turn is None else Database(pool, deadlines=self._deadlines, about_max=1)
+        )
 
     async def close(self) -> None:
-        """Close the pool once its connections are back."""
-        await self._pool.close()
+        """Close the pool once its connections are back, or 10 seconds have passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._deadlines.close_s):
+                await self._pool.close()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncGenerator[Conn]:
+    async def connection(self, *, about: Hashable = None) -> AsyncGenerator[Conn]:
         """A connection in autocommit: each statement is its own transaction.
+
+        `about`: the thing whose lock it may have to wait for, a trip say. Only few at once are
+        given a connection for one thing, so that others are left for the rest.
 
         Raises:
             DatabaseUnavailable: none came in time, or the database went away meanwhile.
+            Overloaded: too many wait already, for a connection or for this thing.
         """
         try:
-            async with self._pool.acquire(timeout=POOL_WAIT_S) as conn:
-                yield conn
+            async with (
+                nullcontext() if about is None else self._gates.enter(about),
+                self._in_turn(),
+                self._pool.acquire(timeout=self._deadlines.wait_s) as conn,
+            ):
+                try:
+                    yield conn
+                except asyncpg.ReadOnlySQLTransactionError:  # another server leads by now
+                    conn.terminate()
+                    await self._pool.expire_connections()
+                    raise
         except _AWAY as error:
             raise DatabaseUnavailable(retry_after_s=1) from error
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Conn]:
+    async def _in_turn(self) -> AsyncGenerator[None]:
+        if self._turn is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(self._deadlines.wait_s):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Overloaded(retry_after_s=1) from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
+    async def transaction(self, *, about: Hashable = None) -> AsyncGenerator[Conn]:
         """One transaction, READ COMMITTED: committed when the block ends, else rolled back.
 
         Raises:
-            DatabaseUnavailable: as `connection`.
+            DatabaseUnavailable, Overloaded: as `connection`. When COMMIT was sent and not answered,
+                the detail says so: it may be done.
         """
-        async with self.connection() as conn:
+        async with AsyncExitStack() as stack:
+            conn = await stack.enter_async_context(self.connection(about=about))
             transaction = conn.transaction()
             await transaction.start()
             try:
                 yield conn
             except BaseException:
-                await _finish(transaction.rollback())
+                await _roll_back(conn, transaction)
                 raise
-            await _finish(transaction.commit())
+            committing = asyncio.ensure_future(transaction.commit())
+            try:
+                await _answered(committing, within_s=self._deadlines.commit_s)
+            except _AWAY as error:
+                raise DatabaseUnavailable(OUTCOME_UNKNOWN, retry_after_s=1) from error
+            finally:
+                if not committing.done():
+                    self._let_run_on(committing, stack.pop_all())
 
-    async def run(self, work: Callable[[Conn], Awaitable[Result]]) -> Result:
+    def _let_run_on(self, committing: "asyncio.Future[None]", holding: AsyncExitStack) -> None:
+        """Keep the connection with a COMMIT that nobody waits for any more, until it has ended."""
+
+        async def run_on() -> None:
+            try:
+                async with holding:
+                    await committing
+            except (DatabaseUnavailable, asyncpg.PostgresError) as error:
+                log.warning("a commit was given up", error=str(error.__cause__ or error))
+            else:
+                log.warning("a commit was late")
+
+        task = asyncio.create_task(run_on())
+        self._running_on.add(task)
+        task.add_done_callback(self._running_on.discard)
+
+    async def run(
+        self, work: Callable[[Conn], Awaitable[Result]], *, about: Hashable = None
+    ) -> Result:
         """Run `work` in one transaction, again (3 times in all) after a deadlock or 40001.
 
+        Again, too, on a connection that led to a server which has become read-only meanwhile.
         `work` must be safe to run again: no network call, no effect outside the database.
         """
         for attempt in range(1, TRIES_MAX + 1):
             try:
-                async with self.transaction() as conn:
+                async with self.transaction(about=about) as conn:
                     return await work(conn)
             except _AGAIN as error:
                 if attempt == TRIES_MAX:
                     raise DatabaseUnavailable(retry_after_s=1) from error
+                await asyncio.sleep(random.uniform(0, AGAIN_S * attempt))  # noqa: S311  # no secret
+            except DatabaseUnavailable as error:
+                moved = isinstance(error.__cause__, asyncpg.ReadOnlySQLTransactionError)
+                if not moved or attempt > 1:
+                    raise
         raise AssertionError
 
 
-async def _finish(ending: Awaitable[None]) -> None:
-    """Wait for a COMMIT or ROLLBACK to its end, even when the caller is cancelled meanwhile.
+async def _roll_back(conn: Conn, transaction: Transaction) -> None:
+    """Undo the transaction; where that cannot be said any more, the connection's end does it."""
+    undoing = asyncio.ensure_future(transaction.rollback())
+    try:
+        await _answered(undoing, within_s=None)
+    except _AWAY:
+        with suppress(asyncpg.InterfaceError):  # it is closed and given back already
+            conn.terminate()
+
+
+async def _answered(ending: "asyncio.Future[None]", *, within_s: float | None) -> None:
+    """Wait for a COMMIT or ROLLBACK to end, even when the caller is cancelled meanwhile.
 
     A cancelled COMMIT may be durable or not, and under a synchronous standby answers success while
     the row is on one node only: so it is never cancelled, and the cancellation is raised after.
+    `within_s` None: as long as its connection lets it.
+
+    Raises:
+        TimeoutError: it goes on.
     """
-    task = asyncio.ensure_future(ending)
     cancelled: asyncio.CancelledError | None = None
-    while not task.done():
+    loop = asyncio.get_running_loop()
+    until_s = None if within_s is None else loop.time() + within_s
+    while not ending.done():
+        left_s = None if until_s is None else until_s - loop.time()
+        if left_s is not None and left_s <= 0:
+            raise cancelled or TimeoutError
         try:
-            await asyncio.shield(task)
+            await asyncio.wait((ending,), timeout=left_s)
         except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
             cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled
+    if cancelled is None:
+        ending.result()
+        return
+    with suppress(*_AWAY):
+        ending.result()
+    raise cancelled
 
 
-async def connect(dsn: str, *, size: int = 10) -> Database:
-    """A pool of up to `size` connections to `dsn`. The caller closes it.
+async def connect(
+    dsn: str, *, size: int = 10, express: int = 0, deadlines: Deadlines | None = None
+) -> Database:
+    """A pool of up to `size` connections to `dsn`, `express` of them kept for `Database.express`.
 
-    No reset between uses (43 % more requests): so no session SET, no session advisory lock, and
-    LISTEN only on a connection of its own.
+    The caller closes it. No reset between uses (43 % more requests): so no session SET, no session
+    advisory locks, and LISTEN only on a connection of its own.
     """
+    patience = deadlines or Deadlines()
+
+    async def begin(conn: DeadlineConnection) -> None:
+        conn.guard(patience)
+
     pool = await asyncpg.create_pool(
         dsn,
         min_size=1,
         max_size=size,
         timeout=CONNECT_S,
-        server_settings=SERVER_SETTINGS,
+        command_timeout=patience.statement_s,
+        server_settings=SERVER_SETTINGS | {"lock_timeout": f"{patience.lock_s * 1000:.0f}"},
+        connection_class=DeadlineConnection,
+        init=begin,
         reset=_no_reset,
     )
-    return Database(cast("Pool", pool))
+    turn = asyncio.Semaphore(size - express) if express else None
+    return Database(cast("Pool", pool), deadlines=patience, turn=turn)
 
 
 async def _no_reset(conn: Conn) -> None:
