@@ -67,7 +67,12 @@ async def test_a_trip_found_says_all_that_the_contract_says(site: Site, line: Li
                 "durationMinutes": 110,
                 "availableSeats": N_SOLD,
                 "price": {"amount": 2223902, "currency": "NGN"},
-                "layout": {"id": str(sheet.layout_id), "name": "Small coach", "seats": 11},
+                "layout": {
+                    "id": str(sheet.layout_id),
+                    "name": "Small coach",
+                    "seats": 11,
+                    "amenities": ["STEP_FREE"],
+                },
             }
         ],
         "nextCursor": None,

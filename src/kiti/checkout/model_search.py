@@ -1,7 +1,7 @@
 """Words of the search: what is asked, what is offered, and the order of offers."""
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -28,6 +28,43 @@ _PARTS: Final[dict[Sort, tuple[type, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Filters:
+    """What a passenger wants of a trip; what is empty or None does not matter.
+
+    Of operators and classes any one will do, amenities must all be there. With classes only their
+    seats and fares count. The departure is by the clock of the stop boarded, from `depart_after`
+    on and before `depart_before`; where that is not the later one, over midnight. `price_max_minor`
+    is in minor units of the trip's own currency, for one adult.
+    """
+
+    operator_ids: frozenset[UUID] = frozenset()
+    classes: frozenset[str] = frozenset()
+    amenities: frozenset[str] = frozenset()
+    depart_after: time | None = None
+    depart_before: time | None = None
+    price_max_minor: int | None = None
+
+    def wants_class(self, seat_class: str) -> bool:
+        """Whether seats of this class count. Classes are compared without case."""
+        return not self.classes or seat_class.casefold() in self.classes
+
+    def wants_time(self, departs: time) -> bool:
+        """Whether a departure at this local time will do."""
+        begin, end = self.depart_after, self.depart_before
+        if begin is None or end is None:
+            return (begin is None or departs >= begin) and (end is None or departs < end)
+        if begin < end:
+            return begin <= departs < end
+        return departs >= begin or departs < end
+
+    def wants_vehicle(self, operator_id: UUID, layout: Layout) -> bool:
+        """Whether the operator and what is on board will do."""
+        return (
+            not self.operator_ids or operator_id in self.operator_ids
+        ) and self.amenities.issubset(layout.amenities)
+
+
+@dataclass(frozen=True, slots=True)
 class TripQuery:
     """Trips from one place to another, a stop or a city each, on a local date.
 
@@ -40,6 +77,7 @@ class TripQuery:
     passengers: int = 1
     sort: Sort = "departure"
     with_sold_out: bool = False
+    filters: Filters = field(default_factory=Filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +115,41 @@ class TripItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Choices:
+    """What the trips of a day can be filtered by, whether they have seats left or not.
+
+    Operators by name, with their ids; classes and amenities by their words.
+    """
+
+    operators: tuple[tuple[UUID, str], ...]
+    classes: tuple[str, ...]
+    amenities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TripPage:
     """One page of a search. `next_key` is None on the last one.
 
     `nearest_dates` is None unless nothing at all was found: then up to 3 dates within 14 days that
-    have trips with seats, the nearest first.
+    have trips with seats, the nearest first. `choices` are those of the first page alone.
     """
 
     items: tuple[TripItem, ...]
     next_key: Key | None
     nearest_dates: tuple[date, ...] | None
+    choices: Choices | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DayOffer:
+    """What a search of one date finds: how many trips, the seats left on all of them together, and
+    the lowest price; None when there is no trip.
+    """  # noqa: D205  # one sentence of two lines
+
+    on: date
+    trips: int
+    seats_left: int
+    price: Money | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Stops and trips over HTTP: GET /api/stops, /api/trips and /api/trips/{id}. Open to all."""
+"""Stops and trips over HTTP: GET /api/stops, /api/trips, its calendar and one trip. Open to all."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -7,6 +7,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kiti.checkout.model_search import (
+    DayOffer,
+    Filters,
     Sort,
     TripItem,
     TripPage,
@@ -18,6 +20,10 @@ from kiti.checkout.model_search import (
 from kiti.checkout.schemas_search import (
     AlightingOut,
     BoardingOut,
+    CalendarDayOut,
+    CalendarIn,
+    CalendarOut,
+    FiltersOut,
     LayoutOut,
     OperatorOut,
     PlaceOut,
@@ -30,15 +36,17 @@ from kiti.checkout.schemas_search import (
     TripsIn,
     TripsOut,
 )
-from kiti.checkout.search import Sources, find_trips, get_trip
+from kiti.checkout.search import Sources, find_days, find_trips, get_trip
 from kiti.fares.service import FareTables
+from kiti.network.layout import Layout
 from kiti.network.model import Call, NoSuchTrip
-from kiti.network.model_places import Place, PlaceKey
+from kiti.network.model_places import NearStop, Place, PlaceKey
 from kiti.network.model_search import local_time
-from kiti.network.places import list_places
+from kiti.network.places import list_near, list_places
 from kiti.network.service import Catalogue
 from kiti.platform.db import Database
-from kiti.platform.http import MoneyOut, answer, refuses
+from kiti.platform.errors import ValidationFailed
+from kiti.platform.http import MoneyOut, PathId, answer, read_id, refuses
 from kiti.platform.paging import decode_cursor, encode_cursor, wrong_cursor
 
 
@@ -49,7 +57,15 @@ def router(db: Database, catalogue: Catalogue, fare_tables: FareTables) -> APIRo
 
     @routes.get("/stops", response_model=PlacesOut, responses=refuses(422, 503))
     async def stops(asked: Annotated[PlacesIn, Query()]) -> Response:
-        """Cities and stops with a word in their name, or another name, that begins with `q`."""
+        """Cities and stops with a word in their name, or another name, that begins with `q`.
+
+        Where there is none, those that do but for a letter or two. `near` is a point
+        (`latitude,longitude`): the stops within 100 km of it, the nearest first.
+        """
+        if asked.near is not None:
+            return answer(await _near(db, asked, asked.near))
+        if asked.q is None:
+            raise ValidationFailed(errors=[{"pointer": "#/q", "message": "Field required"}])
         after = None if asked.cursor is None else _place_key(asked.cursor)
         async with db.connection() as conn:
             found = await list_places(conn, q=asked.q, after=after, limit=asked.limit + 1)
@@ -61,48 +77,104 @@ def router(db: Database, catalogue: Catalogue, fare_tables: FareTables) -> APIRo
         after = None if asked.cursor is None else from_cursor(asked.sort, asked.cursor)
         async with db.connection() as conn:
             page = await find_trips(
-                conn, sources, query=_query(asked), after=after, limit=asked.limit
+                conn,
+                sources,
+                query=_query(asked),
+                after=after,
+                limit=asked.limit,
+                with_choices=asked.include_filters,
             )
         return answer(_trips_out(page, asked.sort))
 
+    @routes.get("/trips/calendar", response_model=CalendarOut, responses=refuses(422, 503))
+    async def calendar(asked: Annotated[CalendarIn, Query()]) -> Response:
+        """For each of some days: how many trips there are, seats and the lowest price."""
+        async with db.connection() as conn:
+            days = await find_days(conn, sources, query=_query(asked), days=asked.days)
+        return answer(CalendarOut(items=[_day_out(day) for day in days]))
+
     @routes.get("/trips/{trip_id}", response_model=TripDetailOut, responses=refuses(404, 503))
-    async def trip(trip_id: str) -> Response:
+    async def trip(trip_id: PathId) -> Response:
         """One trip: its stops, its vehicle and whether it can be booked."""
         async with db.connection() as conn:
-            view = await get_trip(conn, sources, _trip_id(trip_id))
+            view = await get_trip(conn, sources, read_id(trip_id, NoSuchTrip))
         return answer(_trip_out(view))
 
     return routes
 
 
-def _query(asked: TripsIn) -> TripQuery:
+def _query(asked: TripsIn | CalendarIn) -> TripQuery:
+    order = asked if isinstance(asked, TripsIn) else None
     return TripQuery(
         origin_id=asked.from_id,
         destination_id=asked.to_id,
         on=asked.on,
         passengers=asked.passengers,
-        sort=asked.sort,
-        with_sold_out=asked.include_sold_out,
+        sort="departure" if order is None else order.sort,
+        with_sold_out=order is not None and order.include_sold_out,
+        filters=Filters(
+            operator_ids=frozenset(asked.operator),
+            classes=frozenset(name.casefold() for name in asked.seat_class),
+            amenities=frozenset(word.upper() for word in asked.amenity),
+            depart_after=asked.depart_after,
+            depart_before=asked.depart_before,
+            price_max_minor=asked.max_price,
+        ),
     )
 
 
-def _trip_id(text: str) -> UUID:
-    """An id; what cannot be one names no trip."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise NoSuchTrip from None
+async def _near(db: Database, asked: PlacesIn, near: tuple[float, float]) -> PlacesOut:
+    after: tuple[int, UUID] | None = None
+    if asked.cursor is not None:
+        distance_m, stop_id = decode_cursor(asked.cursor, "near", int, str)
+        after = (distance_m, _cursor_id(stop_id))
+        if not 0 <= distance_m < 2**31:
+            raise wrong_cursor()
+    async with db.connection() as conn:
+        found = await list_near(
+            conn,
+            latitude=near[0],
+            longitude=near[1],
+            q=asked.q,
+            after=after,
+            limit=asked.limit + 1,
+        )
+    last = found[asked.limit - 1] if len(found) > asked.limit else None
+    return PlacesOut(
+        items=[_near_out(stop) for stop in found[: asked.limit]],
+        next_cursor=None
+        if last is None
+        else encode_cursor("near", last.distance_m, str(last.stop_id)),
+    )
+
+
+def _near_out(stop: NearStop) -> PlaceOut:
+    return PlaceOut(
+        id=stop.stop_id,
+        kind="STOP",
+        name=stop.name,
+        city=stop.city,
+        country=stop.country,
+        timezone=stop.timezone,
+        distance_metres=stop.distance_m,
+    )
 
 
 def _place_key(cursor: str) -> PlaceKey:
-    kind, word, folded, place_id = decode_cursor(cursor, "stops", str, int, str, str)
+    kind, edits, word, quiet, folded, place_id = decode_cursor(
+        cursor, "stops", str, int, int, int, str, str
+    )
+    numbers = (edits, word, -quiet)
+    if kind not in {"CITY", "STOP"} or not all(0 <= number < 2**15 for number in numbers):
+        raise wrong_cursor()
+    return PlaceKey(kind, edits, word, quiet, folded, _cursor_id(place_id))
+
+
+def _cursor_id(text: str) -> UUID:
     try:
-        key = PlaceKey(kind, word, folded, UUID(place_id))
+        return UUID(text)
     except ValueError:
         raise wrong_cursor() from None
-    if kind not in {"CITY", "STOP"} or not 0 <= word < 2**15:
-        raise wrong_cursor()
-    return key
 
 
 def _places_out(found: list[Place], limit: int) -> PlacesOut:
@@ -121,7 +193,15 @@ def _places_out(found: list[Place], limit: int) -> PlacesOut:
         ],
         next_cursor=None
         if last is None
-        else encode_cursor("stops", last.kind, last.word, last.folded, str(last.place_id)),
+        else encode_cursor(
+            "stops",
+            last.kind,
+            last.edits,
+            last.word,
+            last.quiet,
+            last.folded,
+            str(last.place_id),
+        ),
     )
 
 
@@ -129,11 +209,34 @@ def _trips_out(page: TripPage, sort: Sort) -> TripsOut:
     rest: dict[str, Any] = {}
     if page.nearest_dates is not None:
         rest["nearest_dates"] = list(page.nearest_dates)
+    if page.choices is not None:
+        rest["filters"] = FiltersOut(
+            operators=[OperatorOut(id=key, name=name) for key, name in page.choices.operators],
+            classes=list(page.choices.classes),
+            amenities=list(page.choices.amenities),
+        )
     return TripsOut(
         items=[_item_out(item) for item in page.items],
         next_cursor=None if page.next_key is None else to_cursor(sort, page.next_key),
         **rest,
     )
+
+
+def _day_out(day: DayOffer) -> CalendarDayOut:
+    price = day.price
+    return CalendarDayOut(
+        on=day.on,
+        trips=day.trips,
+        available_seats=day.seats_left if day.trips else None,
+        price=None
+        if price is None
+        else MoneyOut(amount=price.amount_minor, currency=price.currency),
+    )
+
+
+def _layout_out(layout_id: UUID, layout: Layout) -> LayoutOut:
+    rest: dict[str, Any] = {"amenities": list(layout.amenities)} if layout.amenities else {}
+    return LayoutOut(id=layout_id, name=layout.name, seats=len(layout.seats), **rest)
 
 
 def _item_out(item: TripItem) -> TripOut:
@@ -157,7 +260,7 @@ def _item_out(item: TripItem) -> TripOut:
         duration_minutes=round((found.arrives_at - found.departs_at).total_seconds() / 60),
         available_seats=offer.seats_left,
         price=MoneyOut(amount=offer.price.amount_minor, currency=offer.price.currency),
-        layout=LayoutOut(id=found.layout_id, name=offer.layout.name, seats=len(offer.layout.seats)),
+        layout=_layout_out(found.layout_id, offer.layout),
     )
 
 

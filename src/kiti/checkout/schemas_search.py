@@ -1,10 +1,18 @@
 """Wire types of stops and trips: CONTRACT section 5, rows GET /stops, /trips and /trips/{id}."""
 
-from datetime import date, datetime
+import re
+from datetime import date, datetime, time
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -17,6 +25,13 @@ YEAR_MIN: Final = 2000
 YEAR_MAX: Final = 2199
 PASSENGERS_MAX: Final = 10  # a hold takes no more seats
 TYPED_LENGTH_MAX: Final = 100
+# Values of one filter, and days of one strip.
+WANTED_MAX: Final = 20
+DAYS_MAX: Final = 31
+AMOUNT_MINOR_MAX: Final = 10**15
+
+_CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_POINT: Final = re.compile(r"(-?[0-9]{1,3}(?:\.[0-9]{1,15})?),(-?[0-9]{1,3}(?:\.[0-9]{1,15})?)")
 
 
 def _enough_letters(text: str) -> str:
@@ -39,34 +54,91 @@ def _whole_date(value: object) -> date:
     return on
 
 
-class _Page(BaseModel):
-    """What every list takes. Parameters that are not known are no fault of a query."""
+def _clock(value: object) -> time:
+    """A time of the day written as 07:30 and no other way."""
+    found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise PydanticCustomError("clock", "a time as HH:MM, 00:00 to 23:59")
+    return time(int(found[1]), int(found[2]))
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+def _point(value: object) -> tuple[float, float]:
+    """A latitude and a longitude in degrees, written as 6.45,3.39."""
+    found = _POINT.fullmatch(value) if isinstance(value, str) else None
+    latitude, longitude = (float(found[1]), float(found[2])) if found else (99.0, 0.0)
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise PydanticCustomError("point", "latitude,longitude in degrees, such as 6.45,3.39")
+    return latitude, longitude
+
+
+Clock = Annotated[time, BeforeValidator(_clock), Field(json_schema_extra={"format": "HH:MM"})]
+Word = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class _Asked(BaseModel):
+    """A query. Parameters that are not known are no fault of it."""
+
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+
+
+class _Page(_Asked):
+    """What every list takes."""
 
     limit: Annotated[int, Field(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT
     cursor: Annotated[str, Field(max_length=CURSOR_LENGTH_MAX)] | None = None
 
 
 class PlacesIn(_Page):
-    """What people have typed so far."""
+    """What people have typed so far; or `near`, a point: the stops around it. Either, or both."""
 
-    q: Annotated[str, Field(max_length=TYPED_LENGTH_MAX), AfterValidator(_enough_letters)]
+    q: (
+        Annotated[str, Field(max_length=TYPED_LENGTH_MAX), AfterValidator(_enough_letters)] | None
+    ) = None
+    near: Annotated[
+        tuple[float, float] | None, BeforeValidator(_point), WithJsonSchema({"type": "string"})
+    ] = None
 
 
-class TripsIn(_Page):
-    """From where to where (ids of stops or cities), on which local date, for how many."""
+class _Ride(_Asked):
+    """From where to where (ids of stops or cities), on which local date, for how many.
+
+    The filters may each be given several times but for times and price. A trip passes with any of
+    the operators and classes, and with all of the amenities.
+    """
 
     from_id: Annotated[UUID, Field(alias="from")]
     to_id: Annotated[UUID, Field(alias="to")]
     on: Annotated[date, BeforeValidator(_whole_date), Field(alias="date")]
     passengers: Annotated[int, Field(ge=1, le=PASSENGERS_MAX)] = 1
+    operator: Annotated[list[UUID], Field(max_length=WANTED_MAX)] = Field(default_factory=list)
+    seat_class: Annotated[list[Word], Field(alias="class", max_length=WANTED_MAX)] = Field(
+        default_factory=list
+    )
+    amenity: Annotated[list[Word], Field(max_length=WANTED_MAX)] = Field(default_factory=list)
+    depart_after: Clock | None = None
+    depart_before: Clock | None = None
+    max_price: Annotated[int, Field(ge=0, le=AMOUNT_MINOR_MAX)] | None = None
+
+
+class TripsIn(_Ride, _Page):
+    """A ride, in which order, and what to tell beside the trips."""
+
     sort: Sort = "departure"
     include_sold_out: bool = False
+    include_filters: bool = False
+
+
+class CalendarIn(_Ride):
+    """A ride on `date` or on one of the days after it, `days` in all."""
+
+    days: Annotated[int, Field(ge=1, le=DAYS_MAX)] = 7
 
 
 class PlaceOut(Wire):
-    """A city or a stop; `city` and `country` are null where the source has none."""
+    """A city or a stop; `city` and `country` are null where the source has none.
+
+    `distanceMetres`, as the crow flies, is there only when a point was given.
+    """
 
     id: UUID
     kind: Literal["CITY", "STOP"]
@@ -74,10 +146,11 @@ class PlaceOut(Wire):
     city: str | None
     country: str | None
     timezone: str
+    distance_metres: int = 0
 
 
 class PlacesOut(Wire):
-    """Cities and stops, cities first."""
+    """Cities and stops, cities first; around a point stops, the nearest first."""
 
     items: list[PlaceOut]
     next_cursor: str | None
@@ -109,11 +182,12 @@ class AlightingOut(Wire):
 
 
 class LayoutOut(Wire):
-    """The vehicle's seats, by name and number."""
+    """The vehicle's seats, by name and number; `amenities` only where there are any."""
 
     id: UUID
     name: str
     seats: int
+    amenities: list[str] = Field(default_factory=list)
 
 
 class TripOut(Wire):
@@ -129,12 +203,42 @@ class TripOut(Wire):
     layout: LayoutOut
 
 
+class FiltersOut(Wire):
+    """What the day's trips can be filtered by."""
+
+    operators: list[OperatorOut]
+    classes: list[str]
+    amenities: list[str]
+
+
 class TripsOut(Wire):
-    """Trips found; `nearestDates` is there only when there are none."""
+    """Trips found; `nearestDates` is there only when there are none.
+
+    `filters` is there only on a first page, when it was asked for.
+    """
 
     items: list[TripOut]
     next_cursor: str | None
     nearest_dates: list[date] = Field(default_factory=list)
+    filters: FiltersOut | None = None
+
+
+class CalendarDayOut(Wire):
+    """A date, how many trips it has, the seats on all of them, and the lowest adult price.
+
+    Seats and price are null on a date without trips.
+    """
+
+    on: Annotated[date, Field(alias="date")]
+    trips: int
+    available_seats: int | None
+    price: MoneyOut | None
+
+
+class CalendarOut(Wire):
+    """The dates, in their order."""
+
+    items: list[CalendarDayOut]
 
 
 class TripCallOut(Wire):

@@ -7,12 +7,15 @@ fare. A segment without a fare is not for sale, so it is not found.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from kiti.booking.service import SeatsLeft, free_seats, get_stock
 from kiti.checkout.model_search import (
+    Choices,
+    DayOffer,
+    Filters,
     Key,
     Offer,
     TripItem,
@@ -28,7 +31,7 @@ from kiti.fares.model import FareTable, PassengerType, distance_km
 from kiti.fares.service import FareTables
 from kiti.network.layout import Layout
 from kiti.network.model import NoSuchTrip
-from kiti.network.model_search import Candidate, SearchPlace
+from kiti.network.model_search import Candidate, SearchPlace, local_date, local_time
 from kiti.network.search import (
     find_search_places,
     list_candidates,
@@ -64,8 +67,11 @@ async def find_trips(
     query: TripQuery,
     after: Key | None,
     limit: int,
+    with_choices: bool = False,
 ) -> TripPage:
     """Trips that answer `query`, after the trip with key `after`; `limit` of them at most.
+
+    With `with_choices` the first page says what the day's trips can be filtered by.
 
     Trips whose sales are open by the database's clock. A day's first 5,000 departures are looked
     at; between two stops in the order of departure there is no such bound.
@@ -73,13 +79,25 @@ async def find_trips(
     Raises:
         ValidationFailed: there is no such city or stop.
     """
-    places = await find_search_places(conn, (query.origin_id, query.destination_id))
-    finder = Finder(conn, sources, *_ends(places, query))
+    finder = await _finder(conn, sources, query)
     offers, next_key = await finder.page(query, after=after, limit=limit)
     nearest = None
     if not offers and after is None and next_key is None:
         nearest = await finder.nearest_dates(query)
-    return TripPage(await finder.items(offers), next_key, nearest)
+    choices = await finder.choices() if with_choices and after is None else None
+    return TripPage(await finder.items(offers), next_key, nearest, choices)
+
+
+async def find_days(
+    conn: Conn, sources: Sources, *, query: TripQuery, days: int
+) -> tuple[DayOffer, ...]:
+    """What a search of `query.on` finds, and of each date after it, `days` in all.
+
+    Raises:
+        ValidationFailed: there is no such city or stop.
+    """
+    finder = await _finder(conn, sources, query)
+    return await finder.days(query, days)
 
 
 async def get_trip(conn: Conn, sources: Sources, trip_id: UUID) -> TripView:
@@ -101,6 +119,11 @@ async def get_trip(conn: Conn, sources: Sources, trip_id: UUID) -> TripView:
     return TripView(sheet, status, table.currency, stock.sales_close_at)
 
 
+async def _finder(conn: Conn, sources: Sources, query: TripQuery) -> "Finder":
+    places = await find_search_places(conn, (query.origin_id, query.destination_id))
+    return Finder(conn, sources, *_ends(places, query), query.filters)
+
+
 def _ends(places: dict[UUID, SearchPlace], query: TripQuery) -> tuple[SearchPlace, SearchPlace]:
     asked = (("#/from", query.origin_id), ("#/to", query.destination_id))
     faults = [
@@ -115,13 +138,15 @@ def _ends(places: dict[UUID, SearchPlace], query: TripQuery) -> tuple[SearchPlac
 
 @dataclass(frozen=True, slots=True)
 class Fares:
-    """What one adult pays on a segment, by class, the lowest first; classes without a fare are
-    left out. `n_classes`: how many classes the layout sells.
+    """What one adult pays on a segment, by class, the lowest first; classes without a fare, or that
+    are not wanted, are left out. `n_classes`: how many classes the layout sells; `all_classes`:
+    those of them that have a fare.
     """  # noqa: D205  # one sentence of two lines
 
     layout: Layout
     by_class: tuple[tuple[str, Money], ...]
     n_classes: int
+    all_classes: tuple[str, ...]
 
     def seats_left(self, left: SeatsLeft) -> int:
         """How many free seats can be bought: those of a class that has a fare."""
@@ -143,12 +168,19 @@ class Finder:
     """One search between two places: it keeps the fares it has read until it ends."""
 
     def __init__(
-        self, conn: Conn, sources: Sources, origin: SearchPlace, destination: SearchPlace
+        self,
+        conn: Conn,
+        sources: Sources,
+        origin: SearchPlace,
+        destination: SearchPlace,
+        filters: Filters,
     ) -> None:
         self._conn = conn
         self._sources = sources
         self._origin = origin
         self._destination = destination
+        self._filters = filters
+        self._looked_at: list[Candidate] = []
         self._stops = {stop.stop_id: stop for stop in (*origin.stops, *destination.stops)}
         self._fares: dict[tuple[UUID, UUID, UUID, UUID], Fares] = {}
 
@@ -159,14 +191,9 @@ class Finder:
         # Between two stops a trip has one departure, so the database may leave out the earlier.
         is_plain = not (self._origin.is_city or self._destination.is_city)
         goes_on = is_plain and query.sort == "departure"
-        rows, is_cut = await list_candidates(
-            self._conn,
-            origin=self._origin,
-            destination=self._destination,
-            on=query.on,
-            after=departure_of(after) if after is not None and goes_on else None,
-            limit=self._sources.rows_max,
-        )
+        begin = departure_of(after) if after is not None and goes_on else None
+        rows, is_cut = await self._departures(query.on, 1, after=begin)
+        self._looked_at = rows
         trips = await self._one_each(rows)
         if query.sort == "price":
             found = await self._cheapest(trips, query, after=after)
@@ -193,6 +220,39 @@ class Finder:
                 break
         return tuple(found)
 
+    async def days(self, query: TripQuery, n_days: int) -> tuple[DayOffer, ...]:
+        """What a search of each of `n_days` dates from `query.on` on finds."""
+        rows, is_cut = await self._departures(query.on, n_days)
+        if is_cut and n_days > 1:  # too many for all days together: one day after the other
+            each = [replace(query, on=query.on + timedelta(days=n)) for n in range(n_days)]
+            return tuple([day for one in each for day in await self.days(one, 1)])
+        by_date: dict[date, list[Candidate]] = {
+            query.on + timedelta(days=n): [] for n in range(n_days)
+        }
+        for row in rows:
+            by_date[local_date(row.departs_at, self._zone(row))].append(row)
+        found: dict[date, list[Offer]] = {}
+        rest = [(on, trip) for on in by_date for trip in await self._one_each(by_date[on])]
+        while rest:  # once more for a trip that leaves two of a city's stops on two dates
+            once = {trip.trip_id: (on, trip) for on, trip in rest}
+            offers = await self._offers([trip for _, trip in once.values()], query)
+            for offer in offers:
+                on, _ = once[offer.candidate.trip_id]
+                found.setdefault(on, []).append(offer)
+            rest = [one for one in rest if once[one[1].trip_id] != one]
+        return tuple(_day_offer(on, found.get(on, [])) for on in by_date)
+
+    async def choices(self) -> Choices:
+        """What the trips of the day looked at last can be filtered by."""
+        rows = [row for row in self._looked_at if self._fares[_segment(row)].all_classes]
+        names = await operator_names(self._conn, {row.operator_id for row in rows})
+        fares = {_segment(row): self._fares[_segment(row)] for row in rows}.values()
+        return Choices(
+            tuple(sorted(names.items(), key=lambda item: (item[1].casefold(), item[0]))),
+            tuple(sorted({name for one in fares for name in one.all_classes})),
+            tuple(sorted({word for one in fares for word in one.layout.amenities})),
+        )
+
     async def items(self, offers: Iterable[Offer]) -> tuple[TripItem, ...]:
         """The offers with the names that a list shows."""
         offers = list(offers)
@@ -207,8 +267,21 @@ class Finder:
             for offer in offers
         )
 
+    async def _departures(
+        self, on: date, n_days: int, *, after: tuple[datetime, UUID] | None = None
+    ) -> tuple[list[Candidate], bool]:
+        return await list_candidates(
+            self._conn,
+            origin=self._origin,
+            destination=self._destination,
+            on=on,
+            days=n_days,
+            after=after,
+            limit=self._sources.rows_max,
+        )
+
     async def _one_each(self, rows: list[Candidate]) -> list[Candidate]:
-        """One candidate for each trip: the nearest pair of calls that has a fare."""
+        """One candidate for each trip that is wanted: the nearest pair of calls with a fare."""
         await self._read_fares(rows)
         best: dict[UUID, Candidate] = {}
         for row in rows:
@@ -216,7 +289,16 @@ class Finder:
             is_nearer = known is None or _rank(row) < _rank(known)
             if is_nearer and self._fares[_segment(row)].by_class:
                 best[row.trip_id] = row
-        return list(best.values())
+        return [row for row in best.values() if self._is_wanted(row)]
+
+    def _is_wanted(self, row: Candidate) -> bool:
+        """Whether the trip passes the filters that do not ask what is left of it."""
+        filters, layout = self._filters, self._fares[_segment(row)].layout
+        departs = local_time(row.departs_at, self._zone(row)).time()
+        return filters.wants_time(departs) and filters.wants_vehicle(row.operator_id, layout)
+
+    def _zone(self, row: Candidate) -> str:
+        return self._stops[row.from_stop_id].timezone
 
     async def _cheapest(
         self, trips: list[Candidate], query: TripQuery, *, after: Key | None
@@ -247,15 +329,17 @@ class Finder:
             firsts=[trip.first for trip in trips],
             lasts=[trip.last for trip in trips],
         )
+        most = self._filters.price_max_minor
         out: list[Offer] = []
         for trip in trips:
             seats = left.get(trip.trip_id)
             if seats is None:  # sales are closed
                 continue
             fares = self._fares[_segment(trip)]
-            n_left = fares.seats_left(seats)
-            if n_left >= query.passengers or query.with_sold_out:
-                out.append(Offer(trip, fares.layout, n_left, fares.lowest(seats)))
+            n_left, price = fares.seats_left(seats), fares.lowest(seats)
+            is_dear = most is not None and price.amount_minor > most
+            if (n_left >= query.passengers or query.with_sold_out) and not is_dear:
+                out.append(Offer(trip, fares.layout, n_left, price))
         return out
 
     async def _read_fares(self, rows: list[Candidate]) -> None:
@@ -281,7 +365,14 @@ class Finder:
             )
         ]
         found.sort(key=lambda item: item[1].amount_minor)
-        return Fares(layout, tuple(found), len(classes))
+        wanted = tuple((name, fare) for name, fare in found if self._filters.wants_class(name))
+        return Fares(layout, wanted, len(classes), tuple(name for name, _ in found))
+
+
+def _day_offer(on: date, offers: list[Offer]) -> DayOffer:
+    prices = [(offer.price.currency, offer.price.amount_minor, offer.price) for offer in offers]
+    lowest = min(prices)[2] if prices else None
+    return DayOffer(on, len(offers), sum(offer.seats_left for offer in offers), lowest)
 
 
 def _segment(row: Candidate) -> tuple[UUID, UUID, UUID, UUID]:

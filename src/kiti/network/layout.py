@@ -64,12 +64,17 @@ class Deck:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The seats of a vehicle. `drive` is the side the driver sits on, `left` or `right`."""
+    """The seats of a vehicle. `drive` is the side the driver sits on, `left` or `right`.
+
+    `amenities` are words in upper case: those its text names, TOILET where one is drawn, STEP_FREE
+    where such a seat is sold.
+    """
 
     name: str
     decks: tuple[Deck, ...]
     seats: tuple[Seat, ...]
     drive: str
+    amenities: tuple[str, ...] = ()
     _index: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -142,7 +147,17 @@ def parse_layout(text: str) -> Layout:
     index = {cell: n for n, cell in enumerate(c for deck in plan.decks for c in deck.seats)}
     decks = tuple(_deck(deck, number, index) for number, deck in enumerate(plan.decks))
     seats = tuple(cell for deck in decks for cell in deck.cells if isinstance(cell, Seat))
-    return Layout(plan.name or f"{len(seats)} seats", decks, seats, plan.drive)
+    amenities = tuple(dict.fromkeys([*plan.amenities, *_drawn(decks)]))
+    return Layout(plan.name or f"{len(seats)} seats", decks, seats, plan.drive, amenities)
+
+
+def _drawn(decks: tuple[Deck, ...]) -> Iterator[str]:
+    """The amenities that the drawing shows."""
+    cells = [cell for deck in decks for cell in deck.cells]
+    if any(isinstance(cell, Fixture) and cell.kind == "TOILET" for cell in cells):
+        yield "TOILET"
+    if any(isinstance(cell, Seat) and cell.is_step_free and cell.is_sold for cell in cells):
+        yield "STEP_FREE"
 
 
 def _deck(plan: DeckPlan, number: int, index: dict[Cell, int]) -> Deck:

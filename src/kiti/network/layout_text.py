@@ -19,6 +19,7 @@ COLS_MAX: Final = 60
 NAME_LENGTH_MAX: Final = 100
 LABEL_LENGTH_MAX: Final = 8
 CLASSES_MAX: Final = 20
+AMENITIES_MAX: Final = 12
 
 STANDARD: Final = "STANDARD"
 SEAT: Final = "SEAT"
@@ -32,7 +33,7 @@ FIXTURES: Final = {
     "~": "TABLE",
 }
 
-_HEADER: Final = re.compile(r"(?i)(name|seats|drive|class(?:\s+[^\s:]*)?)\s*:(.*)")
+_HEADER: Final = re.compile(r"(?i)(name|seats|drive|amenities|class(?:\s+[^\s:]*)?)\s*:(.*)")
 _OTHER_HEADER: Final = re.compile(r"([^\W\d_][\w -]*?)\s*:(?:\s.*)?")
 _DECK: Final = re.compile(r"\[(.*)\]")
 _ROW_NUMBERS: Final = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?:(?:\s+|$)")
@@ -42,6 +43,7 @@ _SUFFIX: Final = re.compile(r"[A-Za-z0-9]{1,8}")
 _SEAT: Final = re.compile(r"([0-9A-Za-z]+(?:-[0-9A-Za-z]+)*)((?::[A-Za-z0-9]+|[!+])*)")
 _MARKS: Final = re.compile(r":[A-Za-z0-9]+|[!+]")
 _COUNT: Final = re.compile(r"[0-9]{1,4}")
+_AMENITY: Final = re.compile(r"[A-Z][A-Z0-9_]{0,19}")
 
 
 class LayoutError(Invalid):
@@ -100,6 +102,7 @@ class Plan:
     seats: int | None = None
     seats_line: int = 1
     classes: dict[str, str] = field(default_factory=dict[str, str])
+    amenities: tuple[str, ...] = ()
     decks: list[DeckPlan] = field(default_factory=list[DeckPlan])
 
 
@@ -120,7 +123,8 @@ def read_plan(text: str) -> Plan:
             _read_header(plan, headers, line, header)
         elif not plan.decks and (other := _OTHER_HEADER.fullmatch(content)):
             raise LayoutError(
-                line, f"unknown header {other[1][:20]!r}; known: name, seats, drive, class"
+                line,
+                f"unknown header {other[1][:20]!r}; known: name, seats, drive, amenities, class",
             )
         else:
             if not plan.decks:
@@ -159,6 +163,8 @@ def _read_header(plan: Plan, seen: set[str], line: int, header: re.Match[str]) -
             if value.lower() not in {"left", "right"}:
                 raise LayoutError(line, "drive is left or right")
             plan.drive = value.lower()
+        case ["amenities"]:
+            plan.amenities = _amenities(line, value)
         case ["class", suffix] if _SUFFIX.fullmatch(suffix):
             _add_class(plan, line, suffix, value)
         case _:
@@ -174,6 +180,15 @@ def _add_class(plan: Plan, line: int, suffix: str, value: str) -> None:
     if len(plan.classes) == CLASSES_MAX:
         raise LayoutError(line, f"more than {CLASSES_MAX} classes")
     plan.classes[suffix] = word
+
+
+def _amenities(line: int, value: str) -> tuple[str, ...]:
+    words = dict.fromkeys(value.upper().replace(",", " ").split())
+    if not 1 <= len(words) <= AMENITIES_MAX or not all(map(_AMENITY.fullmatch, words)):
+        raise LayoutError(
+            line, f"amenities are 1 to {AMENITIES_MAX} words such as `WIFI AC USB`, of 20 letters"
+        )
+    return tuple(words)
 
 
 def _name(line: int, value: str) -> str:

@@ -1,7 +1,8 @@
 """Words for places: cities and stops, and their names folded as people type them."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final, Literal
 from uuid import UUID
 
@@ -18,6 +19,12 @@ _PLAIN: Final = str.maketrans({
 LETTERS_MIN: Final = 2
 FOLDED_MAX: Final = 100
 _WORDS_MAX: Final = 16
+# From so many letters on one of them may be wrong, then two: of fewer almost every name is near.
+_ONE_EDIT_FROM: Final = 4
+_TWO_EDITS_FROM: Final = 8
+# A word that was typed whole is a better guess than the beginning of a longer one.
+_UNFINISHED: Final = 10
+_NEVER: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +37,32 @@ class PlaceNames:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceKey:
+    """Where a place stands in the list of a search: the lesser comes first.
+
+    `edits` is 0 for a name that has what was typed in it; else how far it is from it.
+    `word` and `folded` are the match: how many words of the name stand before it, and the name
+    from there on. `quiet` is 0 for a place without trips, and the less the busier it is.
+    """
+
+    kind: Kind
+    edits: int
+    word: int
+    quiet: int
+    folded: str
+    place_id: UUID
+
+    def order(self) -> tuple[str, int, int, int, str, UUID]:
+        """What keys are compared by."""
+        return (self.kind, self.edits, self.word, self.quiet, self.folded, self.place_id)
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A city or stop found by one of its names.
 
     `city` is the stop's city, or the city's own name; None, as `country`, where there is none.
-    `word` and `folded` are the match: how many words of the name stand before it, and the name
-    from there on. With `kind` and `place_id` they are the place's key in the list.
+    The other fields are those of its key in the list.
     """
 
     place_id: UUID
@@ -44,8 +71,27 @@ class Place:
     city: str | None
     country: str | None
     timezone: str
+    edits: int
     word: int
+    quiet: int
     folded: str
+
+    @property
+    def key(self) -> PlaceKey:
+        """Where it stands in the list."""
+        return PlaceKey(self.kind, self.edits, self.word, self.quiet, self.folded, self.place_id)
+
+
+@dataclass(frozen=True, slots=True)
+class NearStop:
+    """A stop near a point, and how far it is in whole metres as the crow flies."""
+
+    stop_id: UUID
+    name: str
+    city: str | None
+    country: str | None
+    timezone: str
+    distance_m: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +104,6 @@ class NamedPlace:
     city: str | None
     country: str | None
     timezone: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceKey:
-    """Where a place stands in the list of a search."""
-
-    kind: Kind
-    word: int
-    folded: str
-    place_id: UUID
 
 
 def fold(text: str) -> str:
@@ -99,3 +135,65 @@ def word_starts(name: str) -> list[str]:
 def letters(text: str) -> int:
     """How many letters and digits of a name a search can go by."""
     return len(fold(text).replace(" ", ""))
+
+
+def edits_max(typed: str) -> int:
+    """How many letters of what was typed, folded, may be wrong."""
+    n_letters = letters(typed)
+    return (n_letters >= _ONE_EDIT_FROM) + (n_letters >= _TWO_EDITS_FROM)
+
+
+def misspelt(place: Place, typed: str) -> Place | None:
+    """The place, whose `folded` is a whole name, as what people meant; None when it is too far.
+
+    From the start of one of its words on the name must begin with `typed` but for a letter or two:
+    left out, put in, another one, or two that changed places. Digits are never mistaken.
+    """
+    most = edits_max(typed)
+    found: list[tuple[int, int, str]] = []
+    for word, start in enumerate(word_starts(place.folded)):
+        edits = _edits(typed, start, most)
+        if edits is not None:
+            found.append((edits, word, start))
+    if not found:
+        return None
+    edits, word, folded = min(found)
+    return replace(place, edits=edits, word=word, folded=folded)
+
+
+def _edits(typed: str, name: str, most: int) -> int | None:
+    """The fewest edits from `typed` to a beginning of `name`; None for more than `most`.
+
+    One that ends within a word counts 10 more. Source: the distance of optimal string alignment.
+    """
+    width = min(len(name), len(typed) + most)
+    older: list[int] = []
+    before: list[int] = []
+    row = list(accumulate((_weight(other) for other in name[:width]), initial=0))
+    for at, letter in enumerate(typed):
+        older, before, row = before, row, [row[0] + _weight(letter)]
+        for to in range(width):
+            other = name[to]
+            other_letter = 0 if letter == other else max(_weight(letter), _weight(other))
+            row.append(
+                min(
+                    before[to] + other_letter,
+                    before[to + 1] + _weight(letter),
+                    row[to] + _weight(other),
+                )
+            )
+            if at and to and letter == name[to - 1] and typed[at - 1] == other:
+                row[-1] = min(row[-1], older[to - 1] + other_letter)
+        if min(row) > most:
+            return None
+    ends = [
+        edits if name[to : to + 1] in {"", " "} else edits + _UNFINISHED
+        for to, edits in enumerate(row)
+        if edits <= most
+    ]
+    return min(ends, default=None)
+
+
+def _weight(letter: str) -> int:
+    """What it costs to leave a letter out, put it in or take it for another; a digit is none."""
+    return _NEVER if letter.isdigit() else 1

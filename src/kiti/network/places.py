@@ -1,6 +1,8 @@
-"""Cities and stops found by the beginning of any word of any of their names."""
+"""Cities and stops found by the beginning of any word of any of their names, or by their place."""
 
 from collections.abc import Iterable, Sequence
+from math import asin, cos, degrees, radians, sin
+from typing import Final
 from uuid import UUID
 
 from kiti.network import store_places as store
@@ -9,14 +11,21 @@ from kiti.network.model_places import (
     LETTERS_MIN,
     Kind,
     NamedPlace,
+    NearStop,
     Place,
     PlaceKey,
     PlaceNames,
+    edits_max,
     fold,
     letters,
+    misspelt,
     word_starts,
 )
 from kiti.platform.db import Conn
+
+RADII_M: Final = (2_000, 20_000, 100_000)
+# The mean radius. Source: International Union of Geodesy and Geophysics.
+EARTH_RADIUS_M: Final = 6_371_008.8
 
 
 async def put_names(conn: Conn, places: Sequence[PlaceNames]) -> None:
@@ -43,21 +52,101 @@ async def put_names(conn: Conn, places: Sequence[PlaceNames]) -> None:
 async def list_places(conn: Conn, *, q: str, after: PlaceKey | None, limit: int) -> list[Place]:
     """Places with a name, or a word in a name, that begins with `q`: cities first, then stops.
 
-    Within each, those that begin so come before those with a later word, by that name. `limit`
-    places at most; none when `q` has fewer than 2 letters.
+    Within each, those that begin so come before those with a later word, and the busier before the
+    quieter. Where no city begins so, those come that do but for a letter or two (from 4 letters
+    on); where nothing does, such stops too. `limit` places at most; none when `q` has fewer than 2
+    letters.
     """
-    prefix = fold(q)[:FOLDED_MAX]
-    if letters(q) < LETTERS_MIN:
+    typed = fold(q)[:FOLDED_MAX].rstrip()
+    if letters(typed) < LETTERS_MIN:
         return []
+    begun = await _begun(conn, typed, after=None, limit=limit if after is None else 1)
+    found: list[Place] = []
+    if edits_max(typed) and not (begun and begun[0].kind == "CITY"):
+        found = await _misspelt(conn, typed, with_stops=not begun)
+    if after is not None:
+        found = [place for place in found if place.key.order() > after.order()]
+        if begun:
+            begun = await _begun(conn, typed, after=None if after.edits else after, limit=limit)
+    return (found + begun)[:limit]
+
+
+async def _begun(conn: Conn, typed: str, *, after: PlaceKey | None, limit: int) -> list[Place]:
     return await store.list_places(
         conn,
-        prefix=prefix,
+        prefix=typed,
         kind=None if after is None else after.kind,
         word=None if after is None else after.word,
+        quiet=None if after is None else after.quiet,
         folded=None if after is None else after.folded,
         place_id=None if after is None else after.place_id,
         limit=limit,
     )
+
+
+async def _misspelt(conn: Conn, typed: str, *, with_stops: bool) -> list[Place]:
+    """Cities, and stops if asked for, that people may have meant, each once, in their order."""
+    best: dict[UUID, Place] = {}
+    for row in await store.list_alike(conn, typed=typed, with_stops=with_stops):
+        place = misspelt(row, typed)
+        known = best.get(row.place_id)
+        if place and (known is None or place.key.order() < known.key.order()):
+            best[row.place_id] = place
+    return sorted(best.values(), key=lambda place: place.key.order())
+
+
+async def list_near(
+    conn: Conn,
+    *,
+    latitude: float,
+    longitude: float,
+    q: str | None,
+    after: tuple[int, UUID] | None,
+    limit: int,
+) -> list[NearStop]:
+    """Stops within 100 km of a point in degrees, the nearest first, `limit` at most.
+
+    With `q`, only those with a word in a name that begins so. `after`: the metres and the id of
+    the last stop shown. The circle is small at first and grows until it has enough.
+    """
+    found: list[NearStop] = []
+    for within_m in RADII_M:
+        strips, south, north = _box(latitude, longitude, within_m)
+        found = await store.list_near(
+            conn,
+            latitude=latitude,
+            longitude=longitude,
+            wests=[west for west, _ in strips],
+            easts=[east for _, east in strips],
+            south=south,
+            north=north,
+            within_m=within_m,
+            prefix=None if q is None else fold(q)[:FOLDED_MAX].rstrip(),
+            after_m=None if after is None else after[0],
+            after_id=None if after is None else after[1],
+            limit=limit,
+        )
+        if len(found) == limit:
+            break
+    return found
+
+
+def _box(
+    latitude: float, longitude: float, within_m: int
+) -> tuple[list[tuple[float, float]], float, float]:
+    """What encloses a circle: ranges of longitudes within -180 to 180, the parallels beside it."""
+    angle = within_m / EARTH_RADIUS_M * 1.001
+    south, north = latitude - degrees(angle), latitude + degrees(angle)
+    if south <= -90 or north >= 90:  # a pole: every meridian
+        return [(-180.0, 180.0)], south, north
+    half = degrees(asin(sin(angle) / cos(radians(latitude))))
+    west, east = longitude - half, longitude + half
+    strips = [(max(west, -180.0), min(east, 180.0))]
+    if west < -180:
+        strips.append((west + 360, 180.0))
+    if east > 180:
+        strips.append((-180.0, east - 360))
+    return strips, south, north
 
 
 async def find_places(conn: Conn, ids: Iterable[UUID]) -> dict[UUID, NamedPlace]:

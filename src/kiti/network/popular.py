@@ -1,12 +1,13 @@
-"""Where most trips go: what a first page offers before anybody has typed anything."""
+"""Where most trips go: routes for a first page, and which of places with like names is first."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from kiti.network import store_popular as store
 from kiti.network.store_popular import PopularRow
 from kiti.platform.clock import monotonic_s
-from kiti.platform.db import Conn
+from kiti.platform.db import Conn, Database
 
 PopularRoute = PopularRow
 
@@ -14,6 +15,17 @@ DAYS: Final = 3
 TRIPS_MAX: Final = 50
 ROUTES_MAX: Final = 8
 TTL_S: Final = 600.0
+
+
+async def measure_network(db: Database) -> None:
+    """Look at the network anew, after many trips were written and once a day.
+
+    Writes how busy each place is, and lets the planner of the database know how much there is: by
+    itself it would only some minutes after an import.
+    """
+    await db.run(partial(store.put_traffic, days=DAYS, trips_max=TRIPS_MAX))
+    async with db.connection() as conn:
+        await store.analyze(conn)
 
 
 class PopularRoutes:

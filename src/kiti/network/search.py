@@ -1,7 +1,8 @@
 """Trips between two places on a local date: which may serve, not what they cost or have free."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from kiti.network import store_search as store
@@ -13,6 +14,8 @@ from kiti.network.model_search import (
     local_day,
 )
 from kiti.platform.db import Conn
+
+_DAY: Final = timedelta(days=1)
 
 
 async def find_search_places(conn: Conn, ids: Iterable[UUID]) -> dict[UUID, SearchPlace]:
@@ -38,22 +41,23 @@ async def list_candidates(
     origin: SearchPlace,
     destination: SearchPlace,
     on: date,
+    days: int = 1,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> tuple[list[Candidate], bool]:
     """Trips that leave `origin` for `destination` on that date by the clock of the stop boarded.
 
-    Only what has not left yet, by the database's clock, and after a departure and trip id when
-    they are given. Earliest first, then by id. Between cities a trip may come several times, once
-    for each pair of stops. With it, whether there are more than `limit` rows: then the latest are
-    missing.
+    With `days`, on that date and those after it, so many in all. Only what has not left yet, by the
+    database's clock, and after a departure and trip id when they are given. Earliest first, then by
+    id. Between cities a trip may come several times, once for each pair of stops. With it, whether
+    there are more than `limit` rows: then the latest are missing.
     """
-    days = [local_day(on, stop.timezone) for stop in origin.stops]
+    end = on + timedelta(days=days)
     rows = await store.list_candidates(
         conn,
         from_stop_ids=[stop.stop_id for stop in origin.stops],
-        begins_at=[day.begins_at for day in days],
-        ends_at=[day.ends_at for day in days],
+        begins_at=[local_day(on, stop.timezone).begins_at for stop in origin.stops],
+        ends_at=[local_day(end - _DAY, stop.timezone).ends_at for stop in origin.stops],
         to_stop_ids=[stop.stop_id for stop in destination.stops],
         is_round=_is_round(origin, destination),
         after=after,
@@ -61,7 +65,9 @@ async def list_candidates(
     )
     zones = {stop.stop_id: stop.timezone for stop in origin.stops}
     kept = [
-        row for row in rows[:limit] if local_date(row.departs_at, zones[row.from_stop_id]) == on
+        row
+        for row in rows[:limit]
+        if on <= local_date(row.departs_at, zones[row.from_stop_id]) < end
     ]
     return kept, len(rows) > limit
 

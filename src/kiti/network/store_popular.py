@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from kiti.platform.db import Conn, fetch_all
+from kiti.platform.db import Conn, execute, fetch_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +73,66 @@ async def list_popular(conn: Conn, *, days: int, trips_max: int, limit: int) -> 
         days,
         trips_max,
         limit,
+    )
+
+
+async def put_traffic(conn: Conn, *, days: int, trips_max: int) -> int:
+    """Write how busy each place is in the next `days`; how many places changed.
+
+    A trip counts at each of its stops, and at each city for each of its stops there. Of a pattern
+    `trips_max` trips count at most. The level is the count of binary digits, so that few change
+    from day to day.
+    """
+    return await execute(
+        conn,
+        """
+        WITH busy AS (
+          SELECT pattern.pattern_id, coming.trips
+          FROM pattern
+          CROSS JOIN LATERAL (
+            SELECT count(*) AS trips
+            FROM (
+              SELECT 1
+              FROM trip
+              WHERE trip.pattern_id = pattern.pattern_id
+                AND trip.starts_at > now() AND trip.starts_at < now() + make_interval(days => $1)
+              LIMIT $2
+            ) AS counted
+          ) AS coming
+          WHERE coming.trips > 0
+        ), at_stop AS (
+          SELECT call.stop_id, sum(busy.trips) AS trips
+          FROM busy
+          JOIN pattern_call call ON call.pattern_id = busy.pattern_id
+          GROUP BY call.stop_id
+        ), at_place AS (
+          SELECT stop_id AS place_id, trips FROM at_stop
+          UNION ALL
+          SELECT stop.city_id, sum(at_stop.trips)
+          FROM at_stop
+          JOIN stop ON stop.stop_id = at_stop.stop_id
+          WHERE stop.city_id IS NOT NULL
+          GROUP BY stop.city_id
+        ), level AS (
+          SELECT place_id, 1 + floor(log(2.0, trips))::smallint AS level FROM at_place
+        ), gone AS (
+          DELETE FROM place_traffic
+          WHERE NOT EXISTS (SELECT 1 FROM level WHERE level.place_id = place_traffic.place_id)
+        )
+        INSERT INTO place_traffic (place_id, level)
+        SELECT place_id, level FROM level
+        ORDER BY place_id
+        ON CONFLICT (place_id) DO UPDATE
+        SET level = excluded.level
+        WHERE place_traffic.level <> excluded.level
+        """,
+        days,
+        trips_max,
+    )
+
+
+async def analyze(conn: Conn) -> int:
+    """Have the planner look at the network's tables anew; 0, for no row changes."""
+    return await execute(
+        conn, "ANALYZE operator, city, stop, place_name, place_traffic, pattern, pattern_call, trip"
     )
