@@ -102,6 +102,16 @@ async def put_fare_table(conn: Conn, table: NewFareTable) -> UUID:
     return fare_table_id
 
 
+async def find_fare_table(conn: Conn, table: NewFareTable) -> UUID | None:
+    """The id of the table with these prices, whatever its name; None when none is on file.
+
+    Raises:
+        FareTableInvalid: as `put_fare_table`.
+    """
+    check_table(table)
+    return await store.find_table_id(conn, digest=_digest(table))
+
+
 def _digest(table: NewFareTable) -> str:
     """What makes a table the same: currency, prices and shares, in any order; not its name."""
     fares = sorted(

@@ -10,10 +10,11 @@ CREATE TABLE feed_turn (
   CONSTRAINT feed_turn_feed_check CHECK (length(feed) BETWEEN 1 AND 100)
 );
 
--- A trip as it was up to changed_at, kept only where a booking may refer to it: a booking that ended by
--- then is of this trip, not of what became of it.
+-- A trip as it was while its stock had this shape, kept only where a booking may refer to it: a booking
+-- that ended under an older shape is of that trip, not of what became of it.
 CREATE TABLE trip_former (
   trip_id uuid NOT NULL,
+  shape integer NOT NULL,
   version integer NOT NULL,
   operator_id uuid NOT NULL CONSTRAINT trip_former_operator_id_fkey REFERENCES operator,
   pattern_id uuid NOT NULL CONSTRAINT trip_former_pattern_id_fkey REFERENCES pattern,
@@ -21,8 +22,7 @@ CREATE TABLE trip_former (
   fare_table_id uuid NOT NULL,
   service_date date NOT NULL,
   starts_at timestamptz NOT NULL,
-  changed_at timestamptz NOT NULL,
-  CONSTRAINT trip_former_pkey PRIMARY KEY (trip_id, version)
+  CONSTRAINT trip_former_pkey PRIMARY KEY (trip_id, shape)
 );
 
 -- What the timetable says of a trip that stays as it was sold, for a person: null columns: it lists the
@@ -57,10 +57,3 @@ CREATE INDEX trip_review_open ON trip_review (found_at, review_id) WHERE decisio
 -- A feed's trips of one day, in the order of their codes. Only imports write trips, and they wait.
 -- squawk-ignore require-concurrent-index-creation
 CREATE INDEX trip_feed_day ON trip (feed, service_date, code);
-
--- changed_at: when the trip last became another one (times, stops or seats); bookings that ended by then
--- get no seat on it. closed_by: who closed the sales; null: they are open, or nobody noted it.
-ALTER TABLE trip_inventory ADD COLUMN changed_at timestamptz;
-ALTER TABLE trip_inventory ADD COLUMN closed_by text;
-ALTER TABLE trip_inventory ADD CONSTRAINT trip_inventory_closed_by_check
-  CHECK (closed_by IN ('timetable', 'hand', 'clock')) NOT VALID;

@@ -88,6 +88,19 @@ class Catalogue:
             found[row.trip_id] = sheet
         return found
 
+    async def sheet_of(self, conn: Conn, trip_id: UUID, *, shape: int) -> TripSheet:
+        """The sheet of a trip as it was while its stock had this shape: of a booking that is over.
+
+        Raises:
+            NoSuchTrip: there is none of this id.
+        """
+        row = await store_trips.find_former(conn, trip_id=trip_id, shape=shape)
+        if row is None:
+            return await self.sheet(conn, trip_id)
+        calls = await self._patterns(conn, {row.pattern_id}, fresh=False)
+        layouts = await self.layouts(conn, {row.layout_id})
+        return _sheet(row, calls[row.pattern_id], layouts[row.layout_id])
+
     async def layouts(self, conn: Conn, layout_ids: Iterable[UUID]) -> dict[UUID, Layout]:
         """The layouts of these ids, which there must be."""
         found: dict[UUID, Layout] = {}

@@ -6,7 +6,8 @@ are.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from kiti.network.catalogue import Catalogue, Reads
 from kiti.network.layout import parse_layout
 from kiti.network.model import NewCall, NewPattern, NewStop, NewTrip, check_calls
 from kiti.network.model_places import PlaceNames
+from kiti.network.store_trips import CallRow as PatternStop
 from kiti.network.store_trips import PatternKey
 from kiti.network.times import zone_of
 from kiti.platform.db import Conn
@@ -22,8 +24,15 @@ from kiti.platform.ids import new_id
 
 __all__ = [
     "Catalogue",
+    "PatternStop",
     "Reads",
+    "change_trips",
+    "delete_trips",
     "insert_trips",
+    "keep_former",
+    "layout_as_kept",
+    "list_pattern_stops",
+    "pattern_digest",
     "put_city",
     "put_layout",
     "put_operator",
@@ -145,9 +154,7 @@ async def put_layout(conn: Conn, text: str) -> UUID:
         LayoutError: with the line of the first mistake.
     """
     layout = parse_layout(text)
-    lines = [line.rstrip() for line in text.removeprefix("\ufeff").split("\n")]
-    kept = "\n".join(lines).strip("\n") + "\n"
-    sha256 = hashlib.sha256(kept.encode()).hexdigest()
+    kept, sha256 = layout_as_kept(text)
     await store.insert_layout(
         conn,
         layout_id=new_id(),
@@ -157,6 +164,13 @@ async def put_layout(conn: Conn, text: str) -> UUID:
         seats=len(layout.seats),
     )
     return _there(await store.find_layout_id(conn, sha256=sha256))
+
+
+def layout_as_kept(text: str) -> tuple[str, str]:
+    """A layout's text as it is kept, and the digest that it is found by."""
+    lines = [line.rstrip() for line in text.removeprefix("\ufeff").split("\n")]
+    kept = "\n".join(lines).strip("\n") + "\n"
+    return kept, hashlib.sha256(kept.encode()).hexdigest()
 
 
 async def put_vehicle(conn: Conn, *, operator_id: UUID, plate: str, layout_id: UUID) -> UUID:
@@ -201,7 +215,7 @@ async def put_patterns(conn: Conn, patterns: Sequence[NewPattern]) -> list[UUID]
     """
     for pattern in patterns:
         check_calls(pattern.calls)
-    keys = [(pattern.route_id, _digest(pattern.calls)) for pattern in patterns]
+    keys = [(pattern.route_id, pattern_digest(pattern.calls)) for pattern in patterns]
     ids: dict[tuple[UUID, str], UUID] = {}
     wanted = dict(zip(keys, patterns, strict=True))
     for batch in _batches(sorted(wanted)):
@@ -246,7 +260,49 @@ async def insert_trips(conn: Conn, trips: Iterable[NewTrip]) -> list[NewTrip]:
     return new
 
 
-def _digest(calls: tuple[NewCall, ...]) -> str:
+async def keep_former(conn: Conn, shapes: Mapping[UUID, int]) -> None:
+    """Keep trips as they are now, by the shape of their stock: bookings of the past show them.
+
+    The caller holds the trips' locks, and changes them next.
+    """
+    if shapes:
+        await store_trips.insert_former(
+            conn, trip_ids=list(shapes), shapes=[shapes[trip_id] for trip_id in shapes]
+        )
+
+
+async def change_trips(conn: Conn, trips: Sequence[NewTrip]) -> dict[UUID, int]:
+    """Change trips in place, known by their `trip_id`; their versions since.
+
+    The caller holds the trips' locks, and gives their stock the new version in this transaction.
+    """
+    if not trips:
+        return {}
+    rows = await store_trips.update_trips(conn, trips=trips)
+    return {row.trip_id: row.version for row in rows}
+
+
+async def delete_trips(conn: Conn, trip_ids: Sequence[UUID]) -> None:
+    """Take trips off the timetable that no booking refers to; their stock stays behind, closed.
+
+    To delete the stock too, the database would look through every booking for each.
+    """
+    if trip_ids:
+        await store_trips.delete_trips(conn, trip_ids=trip_ids)
+
+
+async def list_pattern_stops(
+    conn: Conn, pattern_ids: Iterable[UUID]
+) -> dict[UUID, tuple[PatternStop, ...]]:
+    """The calls of these patterns, in order, as the database has them now."""
+    rows = await store_trips.list_calls(conn, pattern_ids=list(set(pattern_ids)))
+    return {
+        pattern_id: tuple(calls)
+        for pattern_id, calls in groupby(rows, key=lambda row: row.pattern_id)
+    }
+
+
+def pattern_digest(calls: tuple[NewCall, ...]) -> str:
     """What makes a pattern the same: stops, sequences, times and what passengers may do."""
     lines = (
         f"{call.sequence} {call.stop_id} {call.arrival_s} {call.departure_s}"

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from kiti.network.model import NewCall, NewTrip
-from kiti.platform.db import Conn, execute, fetch_all
+from kiti.platform.db import Conn, execute, fetch_all, fetch_optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,14 @@ class PatternKey:
 
 
 @dataclass(frozen=True, slots=True)
+class TripVersion:
+    """A trip that was changed, and its version since."""
+
+    trip_id: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewId:
     """The id of a row that was written."""
 
@@ -72,6 +80,24 @@ async def list_trips(conn: Conn, *, trip_ids: Sequence[UUID]) -> list[TripRow]:
         WHERE trip.trip_id = ANY($1::uuid[])
         """,
         trip_ids,
+    )
+
+
+async def find_former(conn: Conn, *, trip_id: UUID, shape: int) -> TripRow | None:
+    """The trip as it was while its stock had this shape; None when it still has."""
+    return await fetch_optional(
+        conn,
+        TripRow,
+        """
+        SELECT former.trip_id, former.version, former.operator_id, operator.name AS operator_name,
+          former.pattern_id, former.layout_id, former.fare_table_id, former.service_date,
+          former.starts_at
+        FROM trip_former former
+        JOIN operator ON operator.operator_id = former.operator_id
+        WHERE former.trip_id = $1 AND former.shape = $2
+        """,
+        trip_id,
+        shape,
     )
 
 
@@ -182,3 +208,52 @@ async def insert_trips(conn: Conn, *, trips: Sequence[NewTrip]) -> list[NewId]:
         [trip.service_date for trip in trips],
         [trip.starts_at for trip in trips],
     )
+
+
+async def insert_former(conn: Conn, *, trip_ids: Sequence[UUID], shapes: Sequence[int]) -> int:
+    """Keep these trips as they are now, each under its stock's shape; how many were not kept yet.
+
+    The caller holds the trips' locks.
+    """
+    return await execute(
+        conn,
+        """
+        INSERT INTO trip_former (trip_id, shape, version, operator_id, pattern_id, layout_id,
+          fare_table_id, service_date, starts_at)
+        SELECT trip.trip_id, n.shape, trip.version, trip.operator_id, trip.pattern_id,
+          trip.layout_id, trip.fare_table_id, trip.service_date, trip.starts_at
+        FROM unnest($1::uuid[], $2::integer[]) AS n (trip_id, shape)
+        JOIN trip ON trip.trip_id = n.trip_id
+        ON CONFLICT (trip_id, shape) DO NOTHING
+        """,
+        trip_ids,
+        shapes,
+    )
+
+
+async def update_trips(conn: Conn, *, trips: Sequence[NewTrip]) -> list[TripVersion]:
+    """Make these trips what they are given as, but for their identity; their versions since."""
+    return await fetch_all(
+        conn,
+        TripVersion,
+        """
+        UPDATE trip
+        SET operator_id = n.operator_id, pattern_id = n.pattern_id, layout_id = n.layout_id,
+            fare_table_id = n.fare_table_id, starts_at = n.starts_at, version = trip.version + 1
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[])
+          AS n (trip_id, operator_id, pattern_id, layout_id, fare_table_id, starts_at)
+        WHERE trip.trip_id = n.trip_id
+        RETURNING trip.trip_id, trip.version
+        """,
+        [trip.trip_id for trip in trips],
+        [trip.operator_id for trip in trips],
+        [trip.pattern_id for trip in trips],
+        [trip.layout_id for trip in trips],
+        [trip.fare_table_id for trip in trips],
+        [trip.starts_at for trip in trips],
+    )
+
+
+async def delete_trips(conn: Conn, *, trip_ids: Sequence[UUID]) -> int:
+    """Take trips off the timetable; how many. No booking may refer to them."""
+    return await execute(conn, "DELETE FROM trip WHERE trip_id = ANY ($1::uuid[])", trip_ids)

@@ -4,23 +4,40 @@ A trip is known by its feed, its code and its service date. Nothing sold is ever
 changed after it was booked stays as it was booked, and waits for a person (`review`).
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from functools import partial
+from itertools import islice
+from typing import Final, TypeVar
 from uuid import UUID
 
-from kiti.platform.db import Database
+from kiti.network.service import Catalogue
+from kiti.platform.db import Conn, Database
+from kiti.platform.ids import new_id
+from kiti.timetable import store_renewal as store
 from kiti.timetable.model import Progress, Window
-from kiti.timetable.on_sale import TripToSell
-from kiti.timetable.renewal_changes import Changes
+from kiti.timetable.on_sale import TripToSell, put_on_sale
+from kiti.timetable.renewal_changes import Changes, FeedBusy, Kind, TooManyRemovals
+from kiti.timetable.renewal_judge import TO_SETTLE, Verdict, judge
+from kiti.timetable.renewal_step import Pair, Settled, foresee, settle
+from kiti.timetable.store_renewal import There
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
 
 # The trips that a source lists for one service date. Asked for each date of the window, in order,
 # and maybe twice: it must give the same each time. Trips of other feeds or dates are a mistake.
 Wanted = Callable[[date], Iterable[TripToSell]]
 
 LEASE_S: Final = 30.0
+_POLL_S: Final = 0.2
+READ_BATCH: Final = 2_000
+# Trips whose locks are held together: their buyers wait for some hundredths of a second.
+SETTLE_BATCH: Final = 200
+_CODES_BATCH: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,22 @@ class FeedTurn:
     feed: str
     lease_id: UUID
     lease_s: float
+
+    async def run(self, work: Callable[[Conn], Awaitable[Result]]) -> Result:
+        """Run `work` in one transaction of this turn; `work` must be safe to run again.
+
+        Raises:
+            FeedBusy: the lease was lost: another run has the feed now.
+        """
+
+        async def in_turn(conn: Conn) -> Result:
+            if not await store.renew_feed(
+                conn, feed=self.feed, lease_id=self.lease_id, lease_s=self.lease_s
+            ):
+                raise FeedBusy(f"another import of {self.feed} began before this one ended")
+            return await work(conn)
+
+        return await self.db.run(in_turn)
 
 
 @asynccontextmanager
@@ -44,8 +77,29 @@ async def feed_turn(
     Raises:
         FeedBusy: another run has it, and is alive.
     """
-    raise NotImplementedError
-    yield
+    turn = FeedTurn(db, feed, new_id(), lease_s)
+    await _take(turn)
+    try:
+        yield turn
+    finally:
+        async with db.connection() as conn:
+            await store.leave_feed(conn, feed=feed, lease_id=turn.lease_id)
+
+
+async def _take(turn: FeedTurn) -> None:
+    """Take the turn, or wait for as long as the one who has it gives no sign of life."""
+    first: store.Lease | None = None
+    while True:
+        async with turn.db.connection() as conn:
+            if await store.take_feed(
+                conn, feed=turn.feed, lease_id=turn.lease_id, lease_s=turn.lease_s
+            ):
+                return
+            lease = await store.find_lease(conn, feed=turn.feed)
+        first = first or lease
+        if first is not None and lease is not None and lease.leased_until != first.leased_until:
+            raise FeedBusy(f"another import of {turn.feed} is under way: try again when it is done")
+        await asyncio.sleep(_POLL_S)
 
 
 async def bring_in_line(
@@ -56,12 +110,14 @@ async def bring_in_line(
     ends_unlisted: bool = True,
     may_remove: bool = False,
     progress: Progress,
+    total: int = 0,
 ) -> Changes:
     """Make the feed's trips of the window those that are wanted; what became of each.
 
     Only trips that have not left yet change, by the database's clock, and only dates of the window
-    are looked at. `ends_unlisted`: trips on file that are not wanted go; else they stay. In many
-    short transactions, each of whole trips: one that is cut off is simply run again.
+    are looked at. `ends_unlisted`: trips on file that are not wanted go; else they stay. `total`:
+    how many trips are wanted, for the progress; 0: not known. In many short transactions, each of
+    whole trips: one that is cut off is simply run again.
 
     Raises:
         TooManyRemovals: more than half of the trips ahead would go, without `may_remove`; nothing
@@ -69,7 +125,35 @@ async def bring_in_line(
         FeedBusy: the lease was lost: a step took too long, and another run began.
     Locks: the trips that differ, some at a time.
     """
-    raise NotImplementedError
+    changes = Changes()
+    if ends_unlisted:
+        await _survey(turn, window, wanted, changes)
+        if changes.is_too_many and not may_remove:
+            raise TooManyRemovals(
+                f"{changes.going:,} of the {changes.ahead:,} trips ahead are no longer listed: "
+                "look whether the source is whole; if it is, allow removals"
+            )
+    layouts = Catalogue()
+    done = 0
+    for day in window.dates():
+        seen: set[str] = set()
+        for batch in _batches(wanted(day), READ_BATCH):
+            fresh = _unseen(batch, seen)
+            async with turn.db.connection() as conn:
+                new, differing = await _sort(conn, turn.feed, day, fresh, changes)
+            if new:
+                changes.note(Kind.NEW, count=await turn.run(partial(put_on_sale, trips=new)))
+            await _settle(
+                turn, [(there.trip_id, one) for there, one in differing], layouts, changes
+            )
+            done += len(batch)
+            progress("writing trips", done, total)
+        if ends_unlisted:
+            gone: list[Pair] = []
+            async for page in _ahead(turn.db, turn.feed, day):
+                gone += [(row.trip_id, None) for row in page if row.code not in seen]
+            await _settle(turn, gone, layouts, changes)
+    return changes
 
 
 async def compare(
@@ -80,9 +164,134 @@ async def compare(
     wanted: Wanted,
     ends_unlisted: bool = True,
     progress: Progress,
+    total: int = 0,
 ) -> Changes:
     """What `bring_in_line` would do now; writes nothing.
 
     The trips wanted may name ids (of patterns, layouts, fare tables) that are not on file yet.
     """
-    raise NotImplementedError
+    changes = Changes()
+    layouts = Catalogue()
+    done = 0
+    for day in window.dates():
+        seen: set[str] = set()
+        for batch in _batches(wanted(day), READ_BATCH):
+            fresh = _unseen(batch, seen)
+            async with db.connection() as conn:
+                new, differing = await _sort(conn, feed, day, fresh, changes)
+                changes.note(Kind.NEW, count=len(new))
+                for note in await foresee(conn, differing, layouts=layouts):
+                    changes.note(note.kind, note.example)
+            done += len(batch)
+            progress("comparing trips", done, total)
+        if ends_unlisted:
+            await _foresee_gone(db, feed, day, seen, changes)
+    return changes
+
+
+async def _foresee_gone(
+    db: Database, feed: str, day: date, seen: set[str], changes: Changes
+) -> None:
+    async for page in _ahead(db, feed, day):
+        changes.ahead += len(page)
+        gone = [row.trip_id for row in page if row.code not in seen]
+        changes.going += len(gone)
+        async with db.connection() as conn:
+            for batch in _batches(gone, READ_BATCH):
+                rows = await store.list_there_by_id(conn, trip_ids=batch)
+                for note in await foresee(conn, [(row, None) for row in rows], layouts=Catalogue()):
+                    changes.note(note.kind, note.example)
+
+
+async def _survey(turn: FeedTurn, window: Window, wanted: Wanted, changes: Changes) -> None:
+    """Count the trips ahead, and those of them that would go, before anything is written."""
+    async with turn.db.connection() as conn:
+        if not await store.has_trips(conn, feed=turn.feed, first=window.first, last=window.last):
+            return
+    for day in window.dates():
+        codes: set[str] | None = None
+        async for page in _ahead(turn.db, turn.feed, day):
+            if codes is None:
+                codes = {one.trip.code for one in wanted(day)}
+            changes.ahead += len(page)
+            changes.going += sum(row.code not in codes for row in page)
+
+
+async def _ahead(db: Database, feed: str, day: date) -> AsyncGenerator[list[store.Ahead]]:
+    """The feed's trips of one date that may still go, in pages."""
+    after = ""
+    while True:
+        async with db.connection() as conn:
+            page = await store.list_ahead(
+                conn, feed=feed, service_date=day, after_code=after, limit=_CODES_BATCH
+            )
+        if not page:
+            return
+        yield page
+        after = page[-1].code
+
+
+def _unseen(batch: Sequence[TripToSell], seen: set[str]) -> list[TripToSell]:
+    """The trips of a batch whose codes did not come before; of two with one code the first."""
+    fresh: list[TripToSell] = []
+    for one in batch:
+        if one.trip.code not in seen:
+            seen.add(one.trip.code)
+            fresh.append(one)
+    return fresh
+
+
+async def _sort(
+    conn: Conn, feed: str, day: date, batch: Sequence[TripToSell], changes: Changes
+) -> tuple[list[TripToSell], list[tuple[There, TripToSell | None]]]:
+    """The trips that are not on file, and those that differ there; the others are counted."""
+    codes = [one.trip.code for one in batch]
+    rows = await store.list_there(conn, feed=feed, service_date=day, codes=codes)
+    on_file = {row.code: row for row in rows}
+    new: list[TripToSell] = []
+    differing: list[tuple[There, TripToSell | None]] = []
+    for one in batch:
+        there = on_file.get(one.trip.code)
+        if there is None:
+            new.append(one)
+            continue
+        verdict = judge(there, one)
+        is_repriced = there.fare_table_id != one.trip.fare_table_id
+        if verdict in TO_SETTLE or (verdict is Verdict.KEPT and is_repriced):
+            differing.append((there, one))
+        else:
+            changes.note(
+                {Verdict.SAME: Kind.SAME, Verdict.KEPT: Kind.KEPT}.get(verdict, Kind.LEFT),
+                f"{there.code} on {day}",
+            )
+    return new, differing
+
+
+async def _settle(
+    turn: FeedTurn, pairs: Sequence[Pair], layouts: Catalogue, changes: Changes
+) -> None:
+    """Settle trips some at a time; one that is being sold just then is waited for by itself."""
+    skipped: list[Pair] = []
+    for batch in _batches(pairs, SETTLE_BATCH):
+        done = await turn.run(_step(batch, layouts, skips_locked=True))
+        skipped += done.skipped
+        _note(changes, done)
+    for pair in skipped:
+        _note(changes, await turn.run(_step([pair], layouts, skips_locked=False)))
+
+
+def _step(
+    pairs: Sequence[Pair], layouts: Catalogue, *, skips_locked: bool
+) -> Callable[[Conn], Awaitable[Settled]]:
+    return lambda conn: settle(conn, pairs, layouts=layouts, skips_locked=skips_locked)
+
+
+def _note(changes: Changes, done: Settled) -> None:
+    for note in done.notes:
+        changes.note(note.kind, note.example)
+
+
+def _batches(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
+    left = iter(things)
+    while batch := list(islice(left, size)):
+        yield batch
