@@ -1,17 +1,17 @@
-"""A feed's own fares (GTFS v1) by segment: which apply, and which of several counts.
+"""A feed's own fares by segment: which of several counts.
 
-The format says neither class nor passenger type. A fare is used when it is the only one, or when
-it is mapped; among several that nobody told apart the highest counts, so that nothing is ever sold
-too cheaply.
+The format says no class, and passenger types in v2 alone. A fare is used when it is the only one,
+or when it is mapped; among several that nobody told apart the highest counts, so that nothing is
+ever sold too cheaply.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from kiti.fares.model import STANDARD, PassengerType
-from kiti.timetable.gtfs.model import FareRule, Feed, FeedFare, Pattern, Route
+from kiti.timetable.fare_rules import OwnFare, finder_of
+from kiti.timetable.gtfs.model import Feed, Pattern, Route
 from kiti.timetable.model import FareUse
 from kiti.timetable.remarks import Code
 from kiti.timetable.report import Report
@@ -36,7 +36,7 @@ class OwnFares:
 
 
 class OwnFareBook:
-    """The feed's own fares, found by route and zones. `classes` are the layout's."""
+    """The feed's own fares, found by route and stops. `classes` are the layout's."""
 
     def __init__(
         self, feed: Feed, fare_map: Mapping[str, FareUse], classes: Sequence[str], report: Report
@@ -45,12 +45,8 @@ class OwnFareBook:
         self._fare_map = fare_map
         self._classes = tuple(dict.fromkeys((STANDARD, *classes)))
         self._report = report
-        self._by_rule: dict[tuple[str, str, str], list[tuple[FareRule, FeedFare]]] = {}
+        self._finder = finder_of(feed)
         self._used: set[str] = set()
-        for fare in feed.fares:
-            for rule in fare.rules or (FareRule("", "", "", frozenset()),):
-                key = rule.route_id, rule.origin_zone, rule.destination_zone
-                self._by_rule.setdefault(key, []).append((rule, fare))
 
     def of_route(self, route: Route, patterns: Iterable[Pattern]) -> OwnFares | None:
         """The route's own fares over every segment of its patterns; None when it has none."""
@@ -73,60 +69,66 @@ class OwnFareBook:
 
     def remark_unused(self) -> None:
         """Call when every route was asked for: the fares that none of them uses."""
-        for fare in self._feed.fares:
-            if fare.fare_id not in self._used:
-                self._report.note(Code.FARE_UNUSED, fare.fare_id)
+        for fare_id in own_fare_ids(self._feed):
+            if fare_id not in self._used:
+                self._report.note(Code.FARE_UNUSED, fare_id)
 
-    def _candidates(self, route: Route, patterns: Iterable[Pattern]) -> dict[Pair, list[FeedFare]]:
+    def _candidates(self, route: Route, patterns: Iterable[Pattern]) -> dict[Pair, list[OwnFare]]:
         """For each pair the fares that apply to a ride between the two, each once."""
-        found: dict[Pair, dict[str, FeedFare]] = {}
+        found: dict[Pair, dict[OwnFare, None]] = {}
+        if not self._feed.fares and self._feed.leg_fares is None:
+            return {}
         for pattern in patterns:
-            zones = [self._feed.stops[call.stop_id].zone_id for call in pattern.calls]
+            stops = [self._feed.stops[call.stop_id] for call in pattern.calls]
             for first, last in pattern.segments():
-                pair = pattern.calls[first].stop_id, pattern.calls[last].stop_id
-                for key in _keys(route.route_id, zones[first], zones[last]):
-                    for rule, fare in self._by_rule.get(key, ()):
-                        passed = not rule.contains or rule.contains <= {*zones[first : last + 1]}
-                        if passed and fare.agency_id in {"", route.agency_id}:
-                            found.setdefault(pair, {})[fare.fare_id] = fare
-        return {pair: list(fares.values()) for pair, fares in found.items()}
+                fares = self._finder.find(route, stops, first, last)
+                if of_pair := dict.fromkeys(fares):
+                    found.setdefault((stops[first].stop_id, stops[last].stop_id), {}).update(
+                        of_pair
+                    )
+        return {pair: list(fares) for pair, fares in found.items()}
 
-    def _choose(self, pair: Pair, fares: Sequence[FeedFare]) -> dict[FareUse, int]:
+    def _choose(self, pair: Pair, fares: Sequence[OwnFare]) -> dict[FareUse, int]:
         """What each class and type pays: the mapped fares, and the highest of the others."""
-        chosen: dict[FareUse, FeedFare] = {}
-        others: list[FeedFare] = []
+        chosen: dict[FareUse, OwnFare] = {}
+        others: dict[str, list[OwnFare]] = {}
         for fare in fares:
-            use = self._fare_map.get(fare.fare_id)
-            if use is None:
-                others.append(fare)
-            elif use not in chosen or _minor(fare) > _minor(chosen[use]):
-                chosen[use] = fare
-        if others:
-            self._use_highest(pair, others, chosen)
+            mapped = self._fare_map.get(fare.fare_id)
+            if mapped is not None:
+                use = FareUse(mapped.seat_class, fare.passenger_type or mapped.passenger_type)
+                if use not in chosen or _minor(fare) > _minor(chosen[use]):
+                    chosen[use] = fare
+            elif not fare.is_spare:
+                others.setdefault(fare.passenger_type or PassengerType.ADULT, []).append(fare)
+        self._use_highest(pair, others, chosen)
         self._used |= {fare.fare_id for fare in chosen.values()}
         return {use: _minor(fare) for use, fare in chosen.items()}
 
     def _use_highest(
-        self, pair: Pair, others: Sequence[FeedFare], chosen: dict[FareUse, FeedFare]
+        self, pair: Pair, others: Mapping[str, Sequence[OwnFare]], chosen: dict[FareUse, OwnFare]
     ) -> None:
-        """Let the highest fare that is not mapped stand for every class that no adult fare has."""
-        highest = max(others, key=_minor)
-        open_uses = [
-            use
-            for use in (FareUse(name, PassengerType.ADULT) for name in self._classes)
-            if use not in chosen
-        ]
-        for use in open_uses:
-            chosen[use] = highest
-        if open_uses and len(others) > 1:
-            price = highest.price
-            self._report.note(
-                Code.FARE_RIVALS,
-                f"{pair[0]} to {pair[1]}: {highest.fare_id} of {len(others)}, "
-                f"{price.to_major()} {price.currency}",
-            )
+        """Let the highest fare that is not mapped stand for every class that no adult fare has.
 
-    def _remark_other_currencies(self, fares: Iterable[Sequence[FeedFare]], currency: str) -> None:
+        So for each type of passenger; a class that was told what its adults pay takes no other
+        type's fare from a product that may be another class's.
+        """
+        open_classes = [
+            name for name in self._classes if FareUse(name, PassengerType.ADULT) not in chosen
+        ]
+        for kind, fares in others.items():
+            highest = max(fares, key=_minor)
+            open_uses = [FareUse(name, kind) for name in open_classes]
+            for use in open_uses:
+                chosen.setdefault(use, highest)
+            if open_uses and len(fares) > 1:
+                price = highest.price
+                self._report.note(
+                    Code.FARE_RIVALS,
+                    f"{pair[0]} to {pair[1]}: {highest.fare_id} of {len(fares)}, "
+                    f"{price.to_major()} {price.currency}",
+                )
+
+    def _remark_other_currencies(self, fares: Iterable[Sequence[OwnFare]], currency: str) -> None:
         others = {
             fare.fare_id: fare.price.currency
             for of_pair in fares
@@ -137,10 +139,16 @@ class OwnFareBook:
             self._report.note(Code.FARE_OTHER_CURRENCY, f"{fare_id} ({other})")
 
 
-def _minor(fare: FeedFare) -> int:
+def own_fare_ids(feed: Feed) -> dict[str, frozenset[str]]:
+    """The ids that `--fare` may map, with the types of passenger they are told to be for.
+
+    "" among them: for some that the feed does not tell.
+    """
+    kinds: dict[str, set[str]] = {fare.fare_id: {""} for fare in feed.fares}
+    for price in () if feed.leg_fares is None else feed.leg_fares.prices:
+        kinds.setdefault(price.product_id, set()).add(price.passenger_type)
+    return {fare_id: frozenset(of_fare) for fare_id, of_fare in kinds.items()}
+
+
+def _minor(fare: OwnFare) -> int:
     return fare.price.amount_minor
-
-
-def _keys(route_id: str, origin: str, destination: str) -> set[tuple[str, str, str]]:
-    """The rules that may hold: each of the three named, or left open."""
-    return set(product({route_id, ""}, {origin, ""}, {destination, ""}))

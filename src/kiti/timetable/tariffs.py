@@ -22,7 +22,7 @@ from kiti.platform.money import Money
 from kiti.timetable.fares_csv import Matrix
 from kiti.timetable.gtfs.model import Feed, Pattern
 from kiti.timetable.model import BadFares, FareUse, PerKm
-from kiti.timetable.own_fares import Fares, OwnFareBook, OwnFares
+from kiti.timetable.own_fares import Fares, OwnFareBook, OwnFares, own_fare_ids
 from kiti.timetable.remarks import Code, counted
 from kiti.timetable.report import Report
 
@@ -135,11 +135,14 @@ def adult_fare(
 
 
 def _check_map(feed: Feed, fare_map: Mapping[str, FareUse]) -> None:
-    known = {fare.fare_id for fare in feed.fares}
-    for fare_id in fare_map:
+    known = own_fare_ids(feed)
+    for fare_id, use in fare_map.items():
         if fare_id not in known:
             names = ", ".join(sorted(known)[:20]) or "none"
             raise BadFares(f"--fare {fare_id}: the feed has no such fare; it has {names}")
+        if not known[fare_id] & {"", use.passenger_type}:
+            kinds = ", ".join(sorted(known[fare_id]))
+            raise BadFares(f"--fare {fare_id}: by its rider categories it is for {kinds}")
 
 
 def _tariff(

@@ -8,9 +8,9 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import IO, Final
 
-from kiti.timetable.gtfs.rows import Columns, Remark, read_rows
+from kiti.timetable.gtfs.rows import Columns, Remark, read_rows, read_titles
 from kiti.timetable.model import NotAFeed
 
 # A file this small may be squeezed by any ratio: a few equal rows are no bomb.
@@ -60,22 +60,38 @@ class Archive:
         Raises:
             NotAFeed: the file is over a limit, broken, or not such a table.
         """
-        member = self.members.get(name)
-        if member is None:
+        if name not in self.members:
             return
-        self._check(name, member)
         limits = self.limits
         rows_max = limits.rows_max if name in _LONG_FILES else limits.things_max
+        with self._open(name) as raw:
+            yield from read_rows(
+                raw,
+                columns,
+                name=name,
+                rows_max=min(rows_max, limits.rows_max),
+                refuse=NotAFeed,
+                remark=remark,
+            )
+
+    def titles(self, name: str) -> frozenset[str]:
+        """As `read_titles`; none when the file is absent.
+
+        Raises:
+            NotAFeed: the file is over a limit, broken, or not such a table.
+        """
+        if name not in self.members:
+            return frozenset()
+        with self._open(name) as raw:
+            return read_titles(raw, name=name, refuse=NotAFeed)
+
+    @contextmanager
+    def _open(self, name: str) -> Generator[IO[bytes]]:
+        member = self.members[name]
+        self._check(name, member)
         try:
             with self.zip.open(member) as raw:
-                yield from read_rows(
-                    raw,
-                    columns,
-                    name=name,
-                    rows_max=min(rows_max, limits.rows_max),
-                    refuse=NotAFeed,
-                    remark=remark,
-                )
+                yield raw
         except (*_BROKEN, RuntimeError) as error:
             raise NotAFeed(f"{name} cannot be unpacked: {error}") from error
 

@@ -20,7 +20,10 @@ _CALENDAR: Final = Columns(
     required=10,
 )  # fmt: skip
 _DATES: Final = Columns(("service_id", "date", "exception_type"), required=3)
-_FEED_INFO: Final = ("feed_info.txt", Columns(("feed_start_date", "feed_end_date"), required=0))
+_FEED_INFO: Final = (
+    "feed_info.txt",
+    Columns(("feed_start_date", "feed_end_date", "feed_publisher_name"), required=0),
+)
 _ADDED: Final = "1"
 _REMOVED: Final = "2"
 
@@ -58,7 +61,7 @@ def _remark_odd_dates(source: Source, services: Mapping[str, Service]) -> None:
 
 def _feed_dates(source: Source) -> tuple[date | None, date | None]:
     """From when to when the feed says that it is complete; None where it does not."""
-    rows = [(to_date(start), to_date(end)) for _, (start, end) in source.rows(*_FEED_INFO)]
+    rows = [(to_date(start), to_date(end)) for _, (start, end, _) in source.rows(*_FEED_INFO)]
     return rows[0] if rows else (None, None)
 
 

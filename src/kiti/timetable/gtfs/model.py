@@ -1,6 +1,6 @@
 """A feed in memory, checked: what is here refers only to what is here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -182,6 +182,48 @@ class FeedFare:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductPrice:
+    """What a fare product (GTFS v2) costs one kind of rider.
+
+    `passenger_type` "": anyone, or a rider category that names no type of passenger. A price that
+    `is_spare` counts only where its product is mapped: the product has one for other riders.
+    """
+
+    product_id: str
+    price: Money
+    passenger_type: str
+    is_spare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LegRule:
+    """Where a fare product is valid; `is_timed`: for some hours or days only."""
+
+    product_id: str
+    network_id: str
+    from_area: str
+    to_area: str
+    priority: int = 0
+    is_timed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LegFares:
+    """The feed's own fares as GTFS v2 tells them.
+
+    With `has_priority` what a rule leaves open does not matter, and the highest priority counts;
+    without it what a rule leaves open means all that no other rule names. `areas` are those of
+    boarding points (none: a stop is not there), `networks` go by route.
+    """
+
+    prices: tuple[ProductPrice, ...]
+    rules: tuple[LegRule, ...]
+    has_priority: bool
+    areas: Mapping[str, frozenset[str]]
+    networks: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """A whole feed, by id; trips in the order of trips.txt, patterns by their number.
 
@@ -196,7 +238,9 @@ class Feed:
     patterns: tuple[Pattern, ...]
     trips: tuple[Trip, ...]
     left_out: tuple[LeftOut, ...]
+    # One of the two at most: fares v2 win over v1.
     fares: tuple[FeedFare, ...] = ()
+    leg_fares: LegFares | None = None
     # Stops that stops.txt lacks though trips call at them: a fares CSV may know them too.
     unknown_stops: frozenset[str] = field(default_factory=frozenset[str])
 

@@ -10,6 +10,7 @@ from kiti.timetable.gtfs.calendar import read_services
 from kiti.timetable.gtfs.fares import read_fares
 from kiti.timetable.gtfs.model import Feed, Stop, Trip
 from kiti.timetable.gtfs.places import read_agencies, read_routes, read_stops
+from kiti.timetable.gtfs.products import read_leg_fares
 from kiti.timetable.gtfs.source import Source
 from kiti.timetable.gtfs.stop_times import StopTimes
 from kiti.timetable.gtfs.trips import TripBuilder, read_frequencies, read_trip_rows
@@ -19,7 +20,9 @@ from kiti.timetable.report import Report
 _READ: Final = {
     "agency.txt", "stops.txt", "routes.txt", "trips.txt", "stop_times.txt", "calendar.txt",
     "calendar_dates.txt", "frequencies.txt", "fare_attributes.txt", "fare_rules.txt",
-    "feed_info.txt",
+    "feed_info.txt", "fare_products.txt", "fare_leg_rules.txt", "rider_categories.txt",
+    "fare_media.txt", "timeframes.txt", "areas.txt", "stop_areas.txt", "networks.txt",
+    "route_networks.txt", "fare_transfer_rules.txt", "fare_leg_join_rules.txt",
 }  # fmt: skip
 
 
@@ -56,9 +59,14 @@ def read_feed(
         for row in rows.values():
             builder.add(row, routes=routes, services=services, agencies=agencies)
         fares = read_fares(source)
+        leg_fares = read_leg_fares(source, stops, routes)
         for name in sorted(name for name in archive.members if name.endswith(".txt")):
             if name not in _READ:
                 report.note(Code.FILE_UNUSED, name)
+    if leg_fares is not None:
+        for fare in fares:
+            report.note(Code.OLD_FARES_IGNORED, fare.fare_id)
+        fares = ()
     _remark_unused_stops(report, stops, builder.trips)
     return Feed(
         timezone=default_zone,
@@ -70,6 +78,7 @@ def read_feed(
         trips=tuple(builder.trips),
         left_out=tuple(builder.left_out),
         fares=fares,
+        leg_fares=leg_fares,
         unknown_stops=frozenset(times.unknown_stops),
     )
 

@@ -76,6 +76,22 @@ def read_rows(
         text.detach()  # closing `raw` is its owner's affair
 
 
+def read_titles(raw: IO[bytes], *, name: str, refuse: Refuse) -> frozenset[str]:
+    """The titles of the columns, in small letters; none in an empty file.
+
+    Raises:
+        ImportRefused: from `refuse`: as `read_rows`.
+    """
+    text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    try:
+        header = next(csv.reader(_Lines(text, name, refuse), skipinitialspace=True), [])
+    except csv.Error as error:
+        raise refuse(f"{name} line 1: {error}") from None
+    finally:
+        text.detach()
+    return frozenset(title.strip().lower() for title in header)
+
+
 class _Lines:
     """Lines of bounded length, so that a file without line ends cannot fill the memory.
 
