@@ -31,8 +31,11 @@ BREAKS = {
         " expires_at = expires_at - interval '3 hours',"
         " gives_up_at = gives_up_at - interval '3 hours'"
     ),
-    "a pending payment is watched": (
-        "UPDATE payment SET status = 'unknown', settled_at = NULL, next_poll_at = NULL"
+    "a payment is watched": "UPDATE payment SET next_poll_at = NULL",
+    "as much went back as was owed": "UPDATE refund SET given_minor = given_minor + 1",
+    "a refund that was sent is found": (
+        "UPDATE refund SET status = 'sending', settled_at = NULL,"
+        " sent_at = sent_at - interval '25 hours'"
     ),
     "a refund that is owed moves on": (
         "UPDATE refund SET status = 'owed', settled_at = NULL,"

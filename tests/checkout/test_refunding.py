@@ -36,8 +36,8 @@ async def state(site: Site) -> tuple[str, int]:
 
 
 async def let_it_settle(site: Site) -> None:
-    """As if the gateway had had the time to finish what it did not answer."""
-    await site.value("UPDATE refund SET sent_at = sent_at - interval '30 s' RETURNING 1")
+    """As if nothing that the gateway did not answer could still land."""
+    await site.value("UPDATE refund SET sent_at = sent_at - interval '1 hour' RETURNING 1")
 
 
 @pytest.mark.parametrize("fault", ["lose_reply", "error_after"])

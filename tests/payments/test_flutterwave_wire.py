@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiti.payments.gateways import flutterwave_wire as wire
+from kiti.payments.gateways.reading import decode
 from kiti.payments.model import PaymentMethod
 from kiti.platform.money import EXPONENTS, Money
 from payments.conftest import FlutterwaveBench
@@ -35,7 +36,7 @@ VERIFIED: dict[str, Any] = {
 def test_amounts_go_out_and_come_back_the_same(minor: int, currency: str) -> None:
     money = Money(minor, currency)
     body = wire.checkout_body(a_request(money=money))
-    assert wire.from_wire(wire.decode(body)["amount"], currency) == money
+    assert wire.from_wire(decode(body)["amount"], currency) == money
     assert b"e" not in body.split(b",", 1)[0].lower().removeprefix(b'{"amount"')
 
 
@@ -140,7 +141,30 @@ def test_what_decides_must_be_readable(broken: dict[str, Any]) -> None:
     ],
 )
 def test_refund_words(status: str, means: str) -> None:
-    assert wire.read_refund({"id": 75923, "status": status}).status == means
+    told = {"id": 75923, "status": status, "amount_refunded": 6900}
+    found = wire.read_refund(told, "NGN")
+    assert found.status == means
+    assert found.given == (None if means == "FAILED" else Money(690_000, "NGN"))
+
+
+def test_a_refund_tells_its_amount_and_its_currency() -> None:
+    told: dict[str, Any] = {"id": 1, "status": "completed", "amount_refunded": Decimal("68.99")}
+    assert wire.read_refund(told, "NGN").given == Money(6899, "NGN")
+    assert wire.read_refund(told | {"currency": "KES"}, "NGN").given == Money(6899, "KES")
+    for odd in (None, "69", 0, -1, Decimal("68.999"), True, [69]):
+        found = wire.read_refund(told | {"amount_refunded": odd}, "NGN")
+        assert (found.status, found.given) == ("UNKNOWN", None), odd
+
+
+@pytest.mark.parametrize(
+    "digits", [b"1e99999999999999999999", b"1e-99999999999999999999", b"1e9999999", b"9" * 5000]
+)
+def test_a_number_out_of_all_reason_is_no_amount(digits: bytes) -> None:
+    value = decode(b'{"amount":' + digits + b"}")["amount"]
+    with pytest.raises(ValueError, match="amount"):
+        wire.from_wire(value, "NGN")
+    with pytest.raises(ValueError, match="amount"):
+        wire.read_transaction(VERIFIED | {"amount": value})
 
 
 def test_a_refund_is_ours_by_its_comments_or_if_it_may_be() -> None:
