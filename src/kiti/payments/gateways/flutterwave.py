@@ -27,6 +27,7 @@ from kiti.payments.gateways.port import (
     RefundSnapshot,
     sum_refunds,
 )
+from kiti.payments.gateways.reading import as_object, as_text, decode
 from kiti.platform.money import Money
 
 log: Final = structlog.get_logger("kiti.payments.flutterwave")
@@ -289,10 +290,10 @@ class Flutterwave:
         except (httpx2.TransportError, httpx2.DecodingError, TimeoutError) as error:
             return _Reply(0, {}, type(error).__name__)
         try:
-            body = wire.as_object(wire.decode(raw))
+            body = as_object(decode(raw))
         except ValueError:
             body = {}
-        message = wire.as_text(body.get("message"), length_max=300) or "no message"
+        message = as_text(body.get("message"), length_max=300) or "no message"
         return _Reply(response.status_code, body, f"{response.status_code} {message}")
 
 
@@ -307,6 +308,6 @@ async def _read(response: httpx2.Response) -> bytes:
 
 
 def _is_last_page(body: dict[str, Any], page: int) -> bool:
-    info = wire.as_object(wire.as_object(body.get("meta")).get("page_info"))
+    info = as_object(as_object(body.get("meta")).get("page_info"))
     pages = info.get("total_pages")
     return not isinstance(pages, int) or page >= pages

@@ -8,13 +8,12 @@ Source: developer.flutterwave.com, webhooks; shape B was seen in the field.
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
-from uuid import UUID
 
-from kiti.payments.gateways.flutterwave_wire import as_id, as_object, as_text, decode
+from kiti.payments.gateways.flutterwave_wire import as_id
 from kiti.payments.gateways.port import GatewayEvent
+from kiti.payments.gateways.reading import as_object, as_text, as_uuid, decode, digest_key, kept
 from kiti.payments.model import BadSignature
 from kiti.platform.errors import MalformedJson
 from kiti.platform.secrets import constant_time_equal
@@ -27,7 +26,6 @@ _NOT_KEPT: Final = frozenset(
      "last_4digits", "card6", "card_last4", "account_number", "fullname", "email", "phone",
      "phone_number", "phonenumber"}
 )  # fmt: skip
-_DEPTH_MAX: Final = 20
 
 
 def check_signature(raw: bytes, headers: Mapping[str, str], *, secrets: Sequence[str]) -> None:
@@ -66,7 +64,7 @@ def read_event(raw: bytes) -> GatewayEvent:
     found = as_object(value)
     inner = found.get("data")
     kind = as_text(found.get("event", found.get("type"))) or ""
-    body = _kept(value)
+    body = kept(value, without=_NOT_KEPT)
     if isinstance(inner, dict):
         data = as_object(cast("object", inner))
         if kind.startswith("charge."):
@@ -79,7 +77,7 @@ def read_event(raw: bytes) -> GatewayEvent:
         return _refund(found, raw, body=body)
     elif "txRef" in found:
         return _charge(found, raw, body=body, reference=found.get("txRef"))
-    return GatewayEvent(_digest(raw), "other", None, None, None, is_success=False, body=body)
+    return GatewayEvent(digest_key(raw), "other", None, None, None, is_success=False, body=body)
 
 
 def _charge(data: dict[str, Any], raw: bytes, *, body: bytes, reference: object) -> GatewayEvent:
@@ -103,7 +101,7 @@ def _refund(data: dict[str, Any], raw: bytes, *, body: bytes) -> GatewayEvent:
     status = (as_text(data.get("status"), length_max=40) or "").lower()
     transaction_id = as_id(data.get("TransactionId", data.get("tx_id")))
     comments = data.get("comments", data.get("comment"))
-    ours = _uuid(comments)
+    ours = as_uuid(comments)
     key = _key(raw, "refund", refund_id, status, f"{transaction_id}:{ours}")
     return GatewayEvent(
         key,
@@ -122,35 +120,6 @@ def _key(raw: bytes, kind: str, gateway_id: str | None, status: str, ours: str |
     Both, for a body that is not bound by its signature could take the name of another payment's.
     """
     if not gateway_id or not status or ours is None:
-        return _digest(raw)
+        return digest_key(raw)
     name = hashlib.sha256(f"{gateway_id}\0{status}\0{ours}".encode()).hexdigest()
     return f"{kind}:{name}"
-
-
-def _digest(raw: bytes) -> str:
-    return "raw:" + hashlib.sha256(raw).hexdigest()
-
-
-def _uuid(value: object) -> UUID | None:
-    try:
-        return UUID(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _kept(value: object) -> bytes:
-    """The body as it may be kept: without what `_NOT_KEPT` names, at any depth."""
-    kept = _without(value, 0)
-    text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False, default=str)
-    return text.encode(errors="replace")  # half a surrogate pair is a question mark
-
-
-def _without(value: object, depth: int) -> object:
-    if depth > _DEPTH_MAX:
-        return None
-    if isinstance(value, dict):
-        found = cast("dict[str, object]", value)
-        return {k: _without(v, depth + 1) for k, v in found.items() if k not in _NOT_KEPT}
-    if isinstance(value, list):
-        return [_without(item, depth + 1) for item in cast("list[object]", value)]
-    return value

@@ -7,9 +7,8 @@ they are Decimal here and never a float. Source: developer.flutterwave.com, API 
 import json
 import re
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Any, Final, Literal, cast
-from urllib.parse import urlsplit
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any, Final, Literal
 
 from kiti.payments.gateways.port import (
     CheckoutRequest,
@@ -18,13 +17,12 @@ from kiti.payments.gateways.port import (
     RefundRequest,
     RefundSnapshot,
 )
+from kiti.payments.gateways.reading import as_link, as_object, as_text
 from kiti.payments.model import PaymentMethod
 from kiti.platform.money import Money, exponent
 
 AMOUNT_MINOR_MAX: Final = 10**15
 SESSION_MINUTES_MAX: Final = 1440
-URL_LENGTH_MAX: Final = 2000
-DIGITS_MAX: Final = 100
 _SUCCESSFUL: Final = frozenset({"successful", "succeeded"})
 _FAILED: Final = frozenset({"failed", "cancelled", "canceled"})
 _NOT_FOUND: Final = re.compile(r"no transaction|not found|does not exist", re.IGNORECASE)
@@ -101,48 +99,6 @@ def _decimal(value: object) -> Decimal | None:
     return number if is_of_a_size else None
 
 
-def decode(raw: bytes) -> Any:  # noqa: ANN401  # JSON of a stranger: any value
-    """JSON with its fractions as Decimal; a number that is out of all reason stays a text.
-
-    Raises:
-        ValueError: it is none, is nested too deeply, or has NaN or Infinity.
-    """
-    try:
-        return json.loads(
-            raw, parse_float=_fraction, parse_int=_whole, parse_constant=_refuse_constant
-        )
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _fraction(digits: str) -> Decimal | str:
-    try:
-        return Decimal(digits)
-    except InvalidOperation:  # an exponent that no Decimal can have
-        return digits
-
-
-def _whole(digits: str) -> int | str:
-    return int(digits) if len(digits) <= DIGITS_MAX else digits
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def as_object(value: object) -> dict[str, Any]:
-    """The object itself; an empty one for anything else."""
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def as_text(value: object, *, length_max: int = 100) -> str | None:
-    """A text or whole number as text; None for anything else, empty or too long."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    text = str(value)
-    return text if 0 < len(text) <= length_max and text.isprintable() else None
-
-
 def as_id(value: object) -> str | None:
     """One of the gateway's numeric ids as text; None for anything else."""
     text = as_text(value)
@@ -200,15 +156,7 @@ def is_not_found(body: dict[str, Any]) -> bool:
 
 def read_link(body: dict[str, Any], *, is_https_only: bool) -> str | None:
     """The hosted page of a new payment; None when there is none that a browser may be sent to."""
-    link = as_object(body.get("data")).get("link")
-    if not isinstance(link, str) or len(link) > URL_LENGTH_MAX or not link.isprintable():
-        return None
-    try:
-        parts = urlsplit(link)
-    except ValueError:
-        return None
-    schemes = {"https"} if is_https_only else {"https", "http"}
-    return link if parts.scheme in schemes and parts.hostname else None
+    return as_link(as_object(body.get("data")).get("link"), is_https_only=is_https_only)
 
 
 def read_transaction(value: object) -> Transaction:
