@@ -1,16 +1,22 @@
 """What may be paid, how much, by which method, until when; and the order of the checks."""
 
+import asyncio
 import json
+from collections import Counter
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from booking_make import let_expire
 from kiti.checkout.routes_payments import PATH
 from kiti.fares.model import NewFareTable
+from kiti.payments.service import list_histories
+from kiti.platform.ids import new_id
 from paying_steps import attempts, problem
 from payments_site import Site
+from waiting import until
 
 
 async def test_11_the_total_stands_though_fares_have_changed(site: Site) -> None:
@@ -166,3 +172,97 @@ async def test_unknown_payments_are_nobodys(site: Site) -> None:
         answer = await site.client.get("/api/payments/status", params=params, headers=ada.headers)
         assert answer.status_code == 422
     assert (await site.client.get("/api/payments/status?transactionId=a")).status_code == 401
+
+
+async def test_a_booking_has_twenty_attempts_an_hour(site: Site) -> None:
+    """A thousand checkouts were made for one booking in a few seconds."""
+    ada = await site.passenger()
+    answers = [await ada.initiate(paymentMethod=("CARD", "USSD")[n % 2]) for n in range(21)]
+    assert [each.status_code for each in answers] == [201] * 20 + [429]
+    assert problem(answers[-1]) == (429, "RATE_LIMITED")
+    assert 3500 < int(answers[-1].headers["retry-after"]) <= 3600
+    assert await site.calls("create") == 20
+    last = answers[19].json()
+    assert (await ada.status(last))["status"] == "PENDING"  # the refused one closed nothing
+    same = await ada.initiate(paymentMethod="USSD")
+    assert (same.status_code, same.json()["transactionId"]) == (200, last["transactionId"])
+    await site.pay(last)
+    await ada.status(last)
+    assert (await ada.read())["status"] == "CONFIRMED"
+
+
+async def test_attempts_have_their_room_again_after_an_hour(site: Site) -> None:
+    ada = await site.passenger()
+    for n in range(20):
+        await ada.open(paymentMethod=("CARD", "USSD")[n % 2])
+    await site.value("UPDATE payment SET created_at = created_at - interval '59 min' RETURNING 1")
+    refused = await ada.initiate()
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    await site.value(
+        "UPDATE payment SET created_at = created_at - interval '1 min'"
+        " WHERE payment_id = (SELECT payment_id FROM payment ORDER BY payment_id LIMIT 1)"
+        " RETURNING 1"
+    )
+    assert (await ada.initiate()).status_code == 201
+    assert (await ada.initiate(paymentMethod="USSD")).status_code == 429
+
+
+async def test_thirty_attempts_at_once_are_twenty_at_most(site: Site) -> None:
+    ada = await site.passenger()
+    calls = [ada.initiate(paymentMethod=("CARD", "USSD")[n % 2]) for n in range(30)]
+    answers = await asyncio.gather(*calls)
+    assert {each.status_code for each in answers} <= {200, 201, 409, 429}
+    assert len(await attempts(site, ada)) <= 20
+    assert await site.breaches() == []
+
+
+async def test_every_booking_of_a_list_shows_its_newest_payments(site: Site) -> None:
+    """Of many bookings with many payments the newest booking's were cut off."""
+    ada = await site.passenger()
+    payment = await ada.open()
+    bookings = [new_id() for _ in range(12)]
+    await site.value(
+        """
+        INSERT INTO payment
+        SELECT (jsonb_populate_record(p, jsonb_build_object(
+                  'payment_id', gen_random_uuid(), 'reference', 'KT-MANY-' || b.n || '-' || i.n,
+                  'booking_id', b.booking_id, 'status', 'expired'))).*
+        FROM payment AS p
+        CROSS JOIN unnest($1::uuid[]) WITH ORDINALITY AS b (booking_id, n)
+        CROSS JOIN generate_series(1, 110) AS i (n)
+        """,
+        bookings,
+    )
+    wanted = [*bookings, ada.booking_id]
+    async with site.db.connection() as conn:
+        found = await list_histories(conn, booking_ids=wanted)
+    counts = Counter(each.payment.booking_id for each in found)
+    assert counts == dict.fromkeys(bookings, 100) | {ada.booking_id: 1}
+    assert payment["transactionId"] in {each.payment.reference for each in found}
+
+
+async def test_a_hold_that_ends_while_its_payment_waits_is_not_paid(site: Site) -> None:
+    ada = await site.passenger()
+    first = await ada.open()
+    blocker = await asyncpg.connect(site.dsn)
+    async with blocker.transaction():
+        await blocker.execute("SELECT 1 FROM payment FOR UPDATE")
+        waiting = asyncio.create_task(ada.initiate(paymentMethod="USSD"))
+
+        async def is_waiting() -> bool:
+            return await site.value(
+                "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted"
+                " AND locktype IN ('transactionid', 'tuple')"
+            )
+
+        await until(is_waiting)
+        # It has the trip's lock, not the booking's: the hold's end is moved, as time would pass.
+        await site.value(
+            "UPDATE booking SET expires_at = clock_timestamp() WHERE booking_id = $1 RETURNING 1",
+            ada.booking_id,
+        )
+    await blocker.close()
+    assert problem(await waiting) == (409, "HOLD_EXPIRED")
+    assert [reference for reference, _ in await attempts(site, ada)] == [first["transactionId"]]
+    assert await site.calls("create") == 1

@@ -6,8 +6,9 @@ import asyncpg
 import pytest
 
 from kiti.checkout.settling import settle
-from kiti.checkout.watching import come_back
+from kiti.checkout.watching import come_back, poll_payments
 from kiti.payments.gateways.port import GatewayReceipt, PaymentSnapshot
+from kiti.payments.service import claim_watched
 from kiti.platform.money import Money
 from paying_steps import assert_confirmed_once, assert_refunded, open_unheard, refunds
 from payments_site import Site
@@ -90,8 +91,60 @@ async def test_33_a_second_payment_that_nobody_announced_is_found(site: Site) ->
     await site.job("poll-payments")  # once more after success: all transactions are listed
     await assert_refunded(site, ada, payment, "DUPLICATE")
     await assert_confirmed_once(site, ada)
-    watched = "SELECT count(*) FROM payment WHERE next_poll_at IS NOT NULL"
-    assert await site.value(watched) == 0
+
+
+async def test_looks_by_hand_never_end_the_watching(site: Site) -> None:
+    """A second payment under one reference came after the one look that there was."""
+    ada, payment = await open_unheard(site)
+    await site.pay(payment)
+    assert (await ada.status(payment))["status"] == "SUCCEEDED"
+    due_in = "SELECT extract(epoch FROM next_poll_at - clock_timestamp()) FROM payment"
+    for _ in range(3):
+        await site.job("poll-payments")
+        assert 0 < await site.value(due_in) < 3600
+    await site.value("UPDATE payment SET created_at = created_at - interval '3 days' RETURNING 1")
+    await site.job("poll-payments")
+    assert 21500 < await site.value(due_in) < 21601
+    await site.value("UPDATE payment SET next_poll_at = clock_timestamp() RETURNING 1")
+    await site.money_unannounced(payment)
+    assert await poll_payments(site.db, site.till, is_by_hand=False) == 1
+    await assert_refunded(site, ada, payment, "DUPLICATE")
+    await assert_confirmed_once(site, ada)
+
+
+async def test_the_last_look_is_at_the_end_of_the_week(site: Site) -> None:
+    ada, payment = await open_unheard(site)
+    await site.pay(payment)
+    await ada.status(payment)
+    await site.value(
+        "UPDATE payment SET created_at = created_at - interval '6 days 22 hours',"
+        " expires_at = expires_at - interval '6 days 22 hours',"
+        " gives_up_at = gives_up_at - interval '6 days 22 hours',"
+        " watch_until = clock_timestamp() + interval '2 hours' RETURNING 1"
+    )
+    await site.job("poll-payments")
+    assert await site.value("SELECT next_poll_at = watch_until FROM payment")
+    await site.value(
+        "UPDATE payment SET watch_until = clock_timestamp(), next_poll_at = clock_timestamp()"
+        " RETURNING 1"
+    )
+    assert await poll_payments(site.db, site.till, is_by_hand=False) == 1
+    assert await site.value("SELECT next_poll_at FROM payment") is None
+    assert await site.breaches() == []
+
+
+async def test_those_whose_outcome_is_open_are_asked_about_first(site: Site) -> None:
+    ada, paid = await open_unheard(site)
+    await site.pay(paid)
+    await ada.status(paid)
+    _, pending = await open_unheard(site)
+    await site.value(
+        "UPDATE payment SET next_poll_at = clock_timestamp() - CASE status WHEN 'succeeded'"
+        " THEN interval '1 hour' ELSE interval '1 s' END RETURNING 1"
+    )
+    async with site.db.transaction() as conn:
+        (first,) = await claim_watched(conn, limit=1)
+    assert first.reference == pending["transactionId"]
 
 
 async def test_35_a_forged_return_changes_nothing(site: Site) -> None:

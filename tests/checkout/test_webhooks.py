@@ -226,9 +226,6 @@ async def test_26_the_webhook_is_there_before_the_link(site: Site) -> None:
 async def test_bodies_have_a_limit_and_a_form(site: Site) -> None:
     big = json.dumps({"event": "x" * 300_000}).encode()
     assert (await site.post_webhook(raw=big)).status_code == 413
-    for raw in (b"{", b"\xff", b""):
-        answer = await site.post_webhook(raw=raw)
-        assert (answer.status_code, answer.json()["code"]) == (400, "MALFORMED_JSON")
     text = await site.client.post(PATH, content=b"{}", headers={"content-type": "text/plain"})
     assert text.status_code == 415
     assert (await site.client.get(PATH)).status_code == 405

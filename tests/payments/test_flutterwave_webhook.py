@@ -4,10 +4,13 @@ import json
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys
 from kiti.payments.gateways.port import GatewayEvent
 from kiti.payments.model import BadSignature
+from kiti.platform.errors import MalformedJson
 from kiti.platform.ids import new_id
 from payments.conftest import FlutterwaveBench
 
@@ -20,6 +23,22 @@ VECTOR_SECRET = "bus-hash-1"
 VECTOR_SIGNATURE = "RfP9ULnwxYrFpp8+/E7u6LlnyBGWFiHM0032aM9xLw4="
 HMAC = "flutterwave-signature"
 HASH = "verif-hash"
+
+
+def odd_bodies() -> st.SearchStrategy[bytes]:
+    """JSON of the known shapes with any values in the known places."""
+    odd = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+    odd |= st.sampled_from(["\ud800", "successful", "x" * 300, "KT-1", 10**400])
+    names = ["id", "tx_ref", "txRef", "reference", "status", "comments", "TransactionId",
+             "AmountRefunded", "card", "event"]  # fmt: skip
+    data = st.dictionaries(st.sampled_from(names), odd)
+    whole = st.fixed_dictionaries(
+        {
+            "event": st.sampled_from(["charge.completed", "refund.completed", "x"]),
+            "data": data | odd,
+        }
+    )
+    return (whole | data).map(lambda value: json.dumps(value).encode())
 
 
 def adapter(secret: str = VECTOR_SECRET, previous: str = "") -> Flutterwave:
@@ -157,6 +176,17 @@ def test_odd_values_are_no_reference(odd: object) -> None:
     assert event.reference is None
     assert event.gateway_transaction_id is None
     assert event.event_key.startswith("raw:")
+
+
+@given(st.binary(max_size=300) | odd_bodies())
+def test_any_signed_body_is_an_event_or_malformed(raw: bytes) -> None:
+    try:
+        (event,) = adapter().parse_webhook(raw, {HASH: VECTOR_SECRET})
+    except MalformedJson:
+        return
+    assert 0 < len(event.event_key) <= 200
+    assert event.reference is None or 0 < len(event.reference) <= 200
+    assert b"\xed\xa0" not in event.body  # what is kept is UTF-8
 
 
 async def test_what_is_kept_names_no_card_and_no_payer(bench: FlutterwaveBench) -> None:
