@@ -271,7 +271,7 @@ async def test_the_report_is_told_in_words_and_as_data(db: Database, tmp_path: P
         "  days     2026-11-23 to 2026-11-25, 3 days\n"
         "  trips    3 run then, 3 are for sale: 1 timetable trip on 1 pattern\n"
         "  fares    NGN on 1 route: 10,000 a kilometre, 50,000 at least (minor units)\n"
-        "  result   3 written, 0 already there and left as is\n"
+        "  result   3 written, 0 already there\n"
         "\n"
         "Left out\n"
         "  1 call at a stop that stops.txt lacks: the call is left out, the trip runs on "

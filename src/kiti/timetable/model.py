@@ -87,6 +87,7 @@ class ImportRequest:
     Exactly one of `fares_csv` and `per_km`. `window_first` None is today in the feed's zone;
     `window_last` (included) None is 59 days after, 60 days in all. `fare_map` goes by fare_id.
     `ignores_pickup_types`: every call is for boarding and alighting, whatever the feed says.
+    `may_remove`: also when more than half of the trips ahead go.
     `payable` are the currencies that some gateway here takes; None when that is not known.
     """
 
@@ -102,6 +103,7 @@ class ImportRequest:
     shift: Shift | None = None
     ignores_pickup_types: bool = False
     payable: frozenset[str] | None = None
+    may_remove: bool = False
     is_dry_run: bool = False
 
 

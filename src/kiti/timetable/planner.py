@@ -44,16 +44,20 @@ class Plan:
     def runs(self) -> Iterator[Run]:
         """Every run, date after date; nothing is kept, for a window can have millions."""
         for day in self.window.dates():
-            midnights: dict[str, datetime] = {}
-            for trip in self.trips:
-                if day not in self.dates[trip.service_id]:
-                    continue
-                timezone = self.feed.zone_of(trip.pattern.route_id)
-                if timezone not in midnights:
-                    midnights[timezone] = instant_of(day, 0, timezone)
-                for code, seconds in trip.departures():
-                    starts_at = midnights[timezone] + timedelta(seconds=seconds)
-                    yield Run(trip, code, day, starts_at)
+            yield from self.runs_on(day)
+
+    def runs_on(self, day: date) -> Iterator[Run]:
+        """Every run of one service date, the same in the same order each time."""
+        midnights: dict[str, datetime] = {}
+        for trip in self.trips:
+            if day not in self.dates[trip.service_id]:
+                continue
+            timezone = self.feed.zone_of(trip.pattern.route_id)
+            if timezone not in midnights:
+                midnights[timezone] = instant_of(day, 0, timezone)
+            for code, seconds in trip.departures():
+                starts_at = midnights[timezone] + timedelta(seconds=seconds)
+                yield Run(trip, code, day, starts_at)
 
     def count_of(self, trip: Trip | LeftOut) -> int:
         """How many runs a trip has, or would have had, in the window."""

@@ -20,7 +20,13 @@ from kiti.platform.ids import new_id
 from kiti.timetable import store_renewal as store
 from kiti.timetable.model import Progress, Window
 from kiti.timetable.on_sale import TripToSell, put_on_sale
-from kiti.timetable.renewal_changes import Changes, FeedBusy, Kind, TooManyRemovals
+from kiti.timetable.renewal_changes import (
+    Changes,
+    FeedBusy,
+    Kind,
+    TooManyRemovals,
+    too_many,
+)
 from kiti.timetable.renewal_judge import TO_SETTLE, Verdict, judge
 from kiti.timetable.renewal_step import Pair, Settled, foresee, settle
 from kiti.timetable.store_renewal import There
@@ -64,6 +70,18 @@ class FeedTurn:
             return await work(conn)
 
         return await self.db.run(in_turn)
+
+    async def renew(self) -> None:
+        """Say that this run is alive.
+
+        Raises:
+            FeedBusy: as `run`.
+        """
+        await self.run(_nothing)
+
+
+async def _nothing(_conn: Conn) -> None:
+    """Renewing is all there is to do."""
 
 
 @asynccontextmanager
@@ -129,16 +147,14 @@ async def bring_in_line(
     if ends_unlisted:
         await _survey(turn, window, wanted, changes)
         if changes.is_too_many and not may_remove:
-            raise TooManyRemovals(
-                f"{changes.going:,} of the {changes.ahead:,} trips ahead are no longer listed: "
-                "look whether the source is whole; if it is, allow removals"
-            )
+            raise TooManyRemovals(too_many(changes))
     layouts = Catalogue()
     done = 0
     for day in window.dates():
         seen: set[str] = set()
         for batch in _batches(wanted(day), READ_BATCH):
             fresh = _unseen(batch, seen)
+            await turn.renew()
             async with turn.db.connection() as conn:
                 new, differing = await _sort(conn, turn.feed, day, fresh, changes)
             if new:
@@ -209,6 +225,7 @@ async def _survey(turn: FeedTurn, window: Window, wanted: Wanted, changes: Chang
         if not await store.has_trips(conn, feed=turn.feed, first=window.first, last=window.last):
             return
     for day in window.dates():
+        await turn.renew()
         codes: set[str] | None = None
         async for page in _ahead(turn.db, turn.feed, day):
             if codes is None:

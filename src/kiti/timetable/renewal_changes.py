@@ -1,6 +1,6 @@
 """What a renewal found: how a feed's trips differ from those on file, counted and with examples."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -77,11 +77,11 @@ class Changes:
         """Whether so many would go that somebody must allow it."""
         return self.going * 2 > self.ahead
 
-    def lines(self) -> list[str]:
-        """For a person: a line for each kind there is, with examples; only of what is on file."""
+    def lines(self, *, without: Collection[Kind] = ()) -> list[str]:
+        """For a person: a line for each kind there is, with examples below it."""
         out: list[str] = []
         for kind in Kind:
-            if not self.count(kind):
+            if not self.count(kind) or kind in without:
                 continue
             out.append(f"{self.count(kind):,} {kind.value}")
             examples = self.examples.get(kind, [])
@@ -103,3 +103,11 @@ class Changes:
                 for kind in Kind
             },
         }
+
+
+def too_many(changes: Changes) -> str:
+    """Why so many removals need somebody's word, with the counts."""
+    return (
+        f"{changes.going:,} of the {changes.ahead:,} trips ahead are no longer listed; if the "
+        "source is whole, say --allow-removals"
+    )

@@ -7,6 +7,7 @@ from typing import Final
 
 from kiti.timetable.model import Window
 from kiti.timetable.remarks import Code, Level, counted
+from kiti.timetable.renewal_changes import Changes, Kind
 
 EXAMPLES_MAX: Final = 5
 _EXAMPLE_LENGTH_MAX: Final = 120
@@ -48,7 +49,8 @@ class Report:
 
     `rows` counts the rows read by file. Runs are trips on a service date of the window:
     `runs_in_calendar` = `runs_planned` + those that the findings left out;
-    `runs_planned` = `runs_new` + `runs_kept` (already there, left as they are).
+    `runs_planned` = `runs_new` + `runs_kept` (on file already; `changes` says what of them).
+    `refusal`: why no trip was written although there are some; None when they were.
     `routes` are those with the most trips, `routes_more` how many there are besides.
     """
 
@@ -62,8 +64,8 @@ class Report:
     fares: list[str] = field(default_factory=list[str])
     runs_in_calendar: int = 0
     runs_planned: int = 0
-    runs_new: int = 0
-    runs_kept: int = 0
+    changes: Changes = field(default_factory=Changes)
+    refusal: str | None = None
     routes: list[RoutePlan] = field(default_factory=list[RoutePlan])
     routes_more: int = 0
     warnings: list[str] = field(default_factory=list[str])
@@ -76,6 +78,16 @@ class Report:
         finding.runs += runs
         if example and len(finding.examples) < EXAMPLES_MAX:
             finding.examples.append(example[:_EXAMPLE_LENGTH_MAX])
+
+    @property
+    def runs_new(self) -> int:
+        """Trips that were not on file."""
+        return self.changes.count(Kind.NEW)
+
+    @property
+    def runs_kept(self) -> int:
+        """Trips of the feed that were on file, changed or not."""
+        return self.changes.listed - self.runs_new
 
     def count(self, code: Code) -> int:
         """How often this was remarked; 0 when never."""
@@ -109,11 +121,15 @@ class Report:
             f"{counted(self.trips_sold, 'timetable trip')} on {counted(self.patterns, 'pattern')}"
         )
         lines += [f"  fares    {line}" for line in self.fares]
+        if self.refusal is not None:
+            return [*lines, f"  result   no trip is written: {self.refusal}"]
         verb = "would be written" if self.is_dry_run else "written"
-        lines.append(
-            f"  result   {self.runs_new:,} {verb}, {self.runs_kept:,} already there and left as is"
-        )
-        return lines
+        lines.append(f"  result   {self.runs_new:,} {verb}, {self.runs_kept:,} already there")
+        changed = self.changes.lines(without={Kind.NEW, Kind.SAME})
+        same = self.changes.count(Kind.SAME)
+        if changed and same:
+            changed = [f"{same:,} {Kind.SAME.value}", *changed]
+        return lines + [f"           {line}" for line in changed]
 
     def _days(self, window: Window) -> str:
         days = f"{window.first} to {window.last}, {counted(window.days, 'day')}"
@@ -147,6 +163,8 @@ class Report:
                 "new": self.runs_new,
                 "kept": self.runs_kept,
             },
+            "changes": self.changes.to_dict(),
+            "refusal": self.refusal,
             "routes": [
                 {
                     "routeId": route.route_id,

@@ -1,6 +1,7 @@
 """A GTFS feed becomes trips that can be sold: read, plan, price, write."""
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from kiti.fares.model import FareTableInvalid
@@ -24,9 +25,11 @@ from kiti.timetable.model import (
 from kiti.timetable.planner import Plan, make_plan
 from kiti.timetable.preview import describe_plan
 from kiti.timetable.remarks import Code
+from kiti.timetable.renewal import bring_in_line, compare, feed_turn
+from kiti.timetable.renewal_changes import TooManyRemovals, too_many
 from kiti.timetable.report import Report
 from kiti.timetable.tariffs import FareSource, Tariffs, make_tariffs
-from kiti.timetable.writer import count_kept, write_network, write_trips
+from kiti.timetable.writer import LOOKING, WRITING, trips_on, write_network
 
 LAYOUT_BYTES_MAX = 256 * 1024
 
@@ -49,15 +52,17 @@ async def import_gtfs(
 ) -> Report:
     """Import a feed; the doctor's report, also when no trip could be sold.
 
-    Trips that are there already (same feed, code and service date) are left as they are and
-    counted, so a second import never touches a sold seat. Written in many transactions: one that
-    is cut off leaves whole trips, and is simply run again. A dry run writes nothing.
+    Trips on file (same feed, code and service date) are brought in line with the feed, but for
+    what is held or sold, which is never touched: see `renewal`. Written in many transactions: one
+    that is cut off leaves whole trips, and is simply run again. A dry run writes nothing. When too
+    many trips would go, no trip is written, and the report is refused.
 
     Raises:
         ImportRefused: before anything is written; `NotAFeed`, `BadLayout` and `BadFares` say where.
+        FeedBusy: another import of the feed is under way.
     """
     _check(request)
-    layout_text, layout = _read_layout(request.layout)
+    layout_text, layout = read_layout(request.layout)
     report = Report(request.feed, is_dry_run=request.is_dry_run)
     feed = read_feed(
         request.file,
@@ -68,20 +73,70 @@ async def import_gtfs(
     plan, tariffs = _plan(feed, request, layout, report, now)
     for text in report.warnings:
         warn(text)
+    layouts = (layout_text, layout)
     if request.is_dry_run:
-        await count_kept(db, plan, report, progress)
-    elif plan.trips:
+        await _rehearse(db, request, (plan, tariffs, layouts), report, progress)
+    else:
+        await _renew(db, request, (plan, tariffs, layouts), report, progress)
+    return report
+
+
+# What is to be on sale: the plan, its fares, and the layout's text with what it draws.
+_Ware = tuple[Plan, Tariffs, tuple[str, Layout]]
+
+
+async def _rehearse(
+    db: Database, request: ImportRequest, ware: _Ware, report: Report, progress: Progress
+) -> None:
+    """Tell what a real run would do."""
+    plan, tariffs, layout = ware
+    written = await write_network(
+        db,
+        plan,
+        tariffs,
+        pen=LOOKING,
+        layout=layout,
+        feed_name=request.feed,
+        progress=lambda _what, done, total: progress("comparing the network", done, total),
+    )
+    report.changes = await compare(
+        db,
+        request.feed,
+        window=plan.window,
+        wanted=partial(trips_on, plan, written, request.feed),
+        progress=progress,
+        total=report.runs_planned,
+    )
+    if report.changes.is_too_many and not request.may_remove:
+        report.warnings.append(f"{too_many(report.changes)}: a real run refuses this")
+
+
+async def _renew(
+    db: Database, request: ImportRequest, ware: _Ware, report: Report, progress: Progress
+) -> None:
+    """Write it; when too many trips would go, refuse instead, and say so in the report."""
+    plan, tariffs, layout = ware
+    async with feed_turn(db, request.feed) as turn:
         written = await write_network(
-            db,
+            turn,
             plan,
             tariffs,
+            pen=WRITING if plan.trips else LOOKING,
             layout=layout,
-            layout_text=layout_text,
             feed_name=request.feed,
             progress=progress,
         )
-        await write_trips(db, plan, written, report, progress)
-    return report
+        try:
+            report.changes = await bring_in_line(
+                turn,
+                window=plan.window,
+                wanted=partial(trips_on, plan, written, request.feed),
+                may_remove=request.may_remove,
+                progress=progress,
+                total=report.runs_planned,
+            )
+        except TooManyRemovals as refused:
+            report.refusal = str(refused)
 
 
 def _check(request: ImportRequest) -> None:
@@ -93,7 +148,7 @@ def _check(request: ImportRequest) -> None:
         raise BadFares("give either --fares or --per-km with --minimum")
 
 
-def _read_layout(path: Path) -> tuple[str, Layout]:
+def read_layout(path: Path) -> tuple[str, Layout]:
     """The text of a layout file, and what it draws."""
     try:
         raw = path.read_bytes()[: LAYOUT_BYTES_MAX + 1]

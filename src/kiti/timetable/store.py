@@ -15,24 +15,6 @@ class TripKey:
     service_date: date
 
 
-async def count_trips(
-    conn: Conn, *, feed: str, codes: Sequence[str], service_dates: Sequence[date]
-) -> int:
-    """How many of these trips of the feed are there; codes and dates go pair by pair."""
-    return await fetch_value(
-        conn,
-        """
-        SELECT count(*)
-        FROM unnest($2::text[], $3::date[]) AS wanted (code, service_date)
-        JOIN trip ON trip.feed = $1 AND trip.code = wanted.code
-          AND trip.service_date = wanted.service_date
-        """,
-        feed,
-        codes,
-        service_dates,
-    )
-
-
 async def list_trips(
     conn: Conn, *, feed: str, codes: Sequence[str], first: date, last: date
 ) -> list[TripKey]:

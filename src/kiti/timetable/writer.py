@@ -1,18 +1,27 @@
-"""A plan becomes rows: network, fares, trips and their stock, in transactions of bounded size.
+"""A plan becomes rows: network and fares, in transactions of bounded size, and trips to sell.
 
 Everything is found again by its key, so an import that was cut off is simply run again.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
-from kiti.fares.service import put_fare_table
+from kiti.fares.model import NewFareTable
+from kiti.fares.service import find_fare_table, put_fare_table
 from kiti.network.layout import Layout
 from kiti.network.model import NewCall, NewPattern, NewStop, NewTrip
+from kiti.network.rehearsal import (
+    find_layout,
+    find_operator,
+    find_patterns,
+    find_route,
+    find_stops,
+)
 from kiti.network.service import (
     put_layout,
     put_operator,
@@ -20,21 +29,27 @@ from kiti.network.service import (
     put_route,
     put_stops,
 )
-from kiti.platform.db import Conn, Database
-from kiti.timetable import store
-from kiti.timetable.gtfs.model import Feed, Pattern
+from kiti.platform.db import Conn
+from kiti.platform.ids import new_id
+from kiti.timetable.gtfs.model import Agency, Feed, Pattern, Route
 from kiti.timetable.model import Progress
-from kiti.timetable.on_sale import TripToSell, put_on_sale
+from kiti.timetable.on_sale import TripToSell
 from kiti.timetable.planner import Plan, Run
-from kiti.timetable.report import Report
 from kiti.timetable.tariffs import Tariffs
 
 Thing = TypeVar("Thing")
 Answer = TypeVar("Answer")
 
-RUNS_BATCH: Final = 2_000
 _ROWS_BATCH: Final = 200
 SALES_CLOSE_MINUTES: Final = 10
+
+
+class Transactions(Protocol):
+    """Whoever runs work in a transaction: a database, or a feed's turn."""
+
+    async def run(self, work: Callable[[Conn], Awaitable[Answer]]) -> Answer:
+        """Run `work` in one transaction."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,67 +63,95 @@ class Written:
     layout_id: UUID
 
 
-async def count_kept(db: Database, plan: Plan, report: Report, progress: Progress) -> None:
-    """For a dry run: how many of the plan's trips are there already, and how many are new."""
-    total, done, kept = plan.runs_count(), 0, 0
-    for batch in _batches(plan.runs(), RUNS_BATCH):
-        async with db.connection() as conn:
-            kept += await store.count_trips(
-                conn,
-                feed=report.feed,
-                codes=[run.code for run in batch],
-                service_dates=[run.service_date for run in batch],
-            )
-        done += len(batch)
-        progress("comparing trips", done, total)
-    report.runs_kept, report.runs_new = kept, total - kept
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """How what trips refer to gets its ids: by writing it, or for a dry run by looking it up."""
+
+    layout: Callable[[Conn, str], Awaitable[UUID]]
+    operator: Callable[[Conn, str, Agency], Awaitable[UUID]]
+    stops: Callable[[Conn, Sequence[NewStop]], Awaitable[dict[tuple[str, str], UUID]]]
+    route: Callable[[Conn, str, Route, UUID], Awaitable[UUID]]
+    fares: Callable[[Conn, NewFareTable], Awaitable[UUID]]
+    patterns: Callable[[Conn, Sequence[NewPattern]], Awaitable[list[UUID]]]
+
+
+async def _put_operator(conn: Conn, code: str, agency: Agency) -> UUID:
+    return await put_operator(
+        conn,
+        code=code,
+        name=agency.name,
+        timezone=agency.timezone,
+        phone=agency.phone,
+        sales_close_minutes=SALES_CLOSE_MINUTES,
+    )
+
+
+async def _find_operator(conn: Conn, code: str, _agency: Agency) -> UUID:
+    return await find_operator(conn, code)
+
+
+async def _put_route(conn: Conn, feed_name: str, route: Route, operator_id: UUID) -> UUID:
+    return await put_route(
+        conn,
+        operator_id=operator_id,
+        feed=feed_name,
+        code=route.route_id,
+        name=route.name,
+        mode=route.mode,
+    )
+
+
+async def _find_route(conn: Conn, feed_name: str, route: Route, _operator_id: UUID) -> UUID:
+    return await find_route(conn, feed_name, route.route_id)
+
+
+async def _find_fares(conn: Conn, table: NewFareTable) -> UUID:
+    return await find_fare_table(conn, table) or new_id()
+
+
+WRITING: Final = Pen(put_layout, _put_operator, put_stops, _put_route, put_fare_table, put_patterns)
+LOOKING: Final = Pen(
+    find_layout, _find_operator, find_stops, _find_route, _find_fares, find_patterns
+)
 
 
 async def write_network(
-    db: Database,
+    db: Transactions,
     plan: Plan,
     tariffs: Tariffs,
     *,
-    layout: Layout,
-    layout_text: str,
+    pen: Pen,
+    layout: tuple[str, Layout],
     feed_name: str,
     progress: Progress,
 ) -> Written:
-    """Write what the plan's trips refer to; of their routes every stop, for fares name them all."""
+    """Write what the plan's trips refer to; of their routes every stop, for fares name them all.
+
+    `layout` is its text and what it draws.
+    """
     feed = plan.feed
     patterns = {trip.pattern.number: trip.pattern for trip in plan.trips}
     route_ids = sorted({pattern.route_id for pattern in patterns.values()})
-    layout_id = await db.run(lambda conn: put_layout(conn, layout_text))
-    operators = await _write_operators(db, feed, route_ids, feed_name)
+    text, drawn = layout
+    layout_id = await db.run(lambda conn: pen.layout(conn, text))
+    operators = await _write_operators(db, pen, feed, route_ids, feed_name)
     called = [pattern for pattern in feed.patterns if pattern.route_id in set(route_ids)]
-    stops = await _write_stops(db, feed, called, feed_name, progress)
-    routes = await _write_routes(db, feed, route_ids, operators, feed_name)
-    tables = await _write_fares(db, tariffs, route_ids, stops, progress)
-    ids = await _write_patterns(db, list(patterns.values()), routes, stops, progress)
-    return Written(operators, ids, tables, layout, layout_id)
+    stops = await _write_stops(db, feed, called, feed_name, pen=pen, progress=progress)
+    routes = await _write_routes(
+        db, pen, [feed.routes[route_id] for route_id in route_ids], operators, feed_name
+    )
+    tables = await _write_fares(db, tariffs, route_ids, stops, pen=pen, progress=progress)
+    new = _new_patterns(list(patterns.values()), routes, stops)
+    ids = await _in_batches(db, new, pen.patterns, progress, "writing patterns")
+    pattern_ids = (row_id for batch in ids for row_id in batch)
+    return Written(
+        operators, dict(zip(patterns, pattern_ids, strict=True)), tables, drawn, layout_id
+    )
 
 
-async def write_trips(
-    db: Database, plan: Plan, written: Written, report: Report, progress: Progress
-) -> None:
-    """Write every run with its stock, batch after batch; what is there already is left as it is."""
-    total = plan.runs_count()
-    for batch in _batches(plan.runs(), RUNS_BATCH):
-        new = await db.run(_trips_work(plan.feed, written, batch, report.feed))
-        report.runs_new += new
-        report.runs_kept += len(batch) - new
-        progress("writing trips", report.runs_new + report.runs_kept, total)
-
-
-def _trips_work(
-    feed: Feed, written: Written, runs: Sequence[Run], feed_name: str
-) -> Callable[[Conn], Awaitable[int]]:
-    async def work(conn: Conn) -> int:
-        return await put_on_sale(
-            conn, [_trip_to_sell(feed, written, run, feed_name) for run in runs]
-        )
-
-    return work
+def trips_on(plan: Plan, written: Written, feed_name: str, day: date) -> Iterator[TripToSell]:
+    """The trips of one service date, ready to be sold."""
+    return (_trip_to_sell(plan.feed, written, run, feed_name) for run in plan.runs_on(day))
 
 
 def _trip_to_sell(feed: Feed, written: Written, run: Run, feed_name: str) -> TripToSell:
@@ -127,20 +170,15 @@ def _trip_to_sell(feed: Feed, written: Written, run: Run, feed_name: str) -> Tri
 
 
 async def _write_operators(
-    db: Database, feed: Feed, route_ids: Sequence[str], feed_name: str
+    db: Transactions, pen: Pen, feed: Feed, route_ids: Sequence[str], feed_name: str
 ) -> dict[str, UUID]:
     """Agencies are operators; their code carries the feed's name, for ids are unique within it."""
     agency_ids = sorted({feed.routes[route_id].agency_id for route_id in route_ids})
 
     async def work(conn: Conn) -> dict[str, UUID]:
         return {
-            agency_id: await put_operator(
-                conn,
-                code=f"{feed_name}:{agency_id}",
-                name=feed.agencies[agency_id].name,
-                timezone=feed.agencies[agency_id].timezone,
-                phone=feed.agencies[agency_id].phone,
-                sales_close_minutes=SALES_CLOSE_MINUTES,
+            agency_id: await pen.operator(
+                conn, f"{feed_name}:{agency_id}", feed.agencies[agency_id]
             )
             for agency_id in agency_ids
         }
@@ -149,7 +187,13 @@ async def _write_operators(
 
 
 async def _write_stops(
-    db: Database, feed: Feed, patterns: Iterable[Pattern], feed_name: str, progress: Progress
+    db: Transactions,
+    feed: Feed,
+    patterns: Iterable[Pattern],
+    feed_name: str,
+    *,
+    pen: Pen,
+    progress: Progress,
 ) -> dict[str, UUID]:
     stop_ids = sorted({call.stop_id for pattern in patterns for call in pattern.calls})
     stops = [
@@ -163,31 +207,24 @@ async def _write_stops(
         )
         for stop in (feed.stops[stop_id] for stop_id in stop_ids)
     ]
-    written = await _in_batches(db, stops, put_stops, progress, "writing stops")
+    written = await _in_batches(db, stops, pen.stops, progress, "writing stops")
     return {code: stop_id for ids in written for (_, code), stop_id in ids.items()}
 
 
 async def _write_routes(
-    db: Database,
-    feed: Feed,
-    route_ids: Sequence[str],
+    db: Transactions,
+    pen: Pen,
+    routes: Sequence[Route],
     operators: Mapping[str, UUID],
     feed_name: str,
 ) -> dict[str, UUID]:
     out: dict[str, UUID] = {}
-    for batch in _batches(route_ids, _ROWS_BATCH):
+    for batch in _batches(routes, _ROWS_BATCH):
 
-        async def work(conn: Conn, batch: Sequence[str] = batch) -> dict[str, UUID]:
+        async def work(conn: Conn, batch: Sequence[Route] = batch) -> dict[str, UUID]:
             return {
-                route_id: await put_route(
-                    conn,
-                    operator_id=operators[feed.routes[route_id].agency_id],
-                    feed=feed_name,
-                    code=route_id,
-                    name=feed.routes[route_id].name,
-                    mode=feed.routes[route_id].mode,
-                )
-                for route_id in batch
+                route.route_id: await pen.route(conn, feed_name, route, operators[route.agency_id])
+                for route in batch
             }
 
         out |= await db.run(work)
@@ -195,10 +232,12 @@ async def _write_routes(
 
 
 async def _write_fares(
-    db: Database,
+    db: Transactions,
     tariffs: Tariffs,
     route_ids: Sequence[str],
     stops: Mapping[str, UUID],
+    *,
+    pen: Pen,
     progress: Progress,
 ) -> dict[str, UUID]:
     """One table a transaction: it may have many fares. Routes with one tariff share its table."""
@@ -208,20 +247,16 @@ async def _write_fares(
         tariff = tariffs.by_route[route_id]
         if id(tariff) not in written:
             table = tariff.to_table(stops)
-            written[id(tariff)] = await db.run(partial(put_fare_table, table=table))
+            written[id(tariff)] = await db.run(partial(_put, pen.fares, table))
         out[route_id] = written[id(tariff)]
         progress("writing fares", done, len(route_ids))
     return out
 
 
-async def _write_patterns(
-    db: Database,
-    patterns: Sequence[Pattern],
-    routes: Mapping[str, UUID],
-    stops: Mapping[str, UUID],
-    progress: Progress,
-) -> dict[int, UUID]:
-    new = [
+def _new_patterns(
+    patterns: Iterable[Pattern], routes: Mapping[str, UUID], stops: Mapping[str, UUID]
+) -> list[NewPattern]:
+    return [
         NewPattern(
             route_id=routes[pattern.route_id],
             calls=tuple(
@@ -238,13 +273,10 @@ async def _write_patterns(
         )
         for pattern in patterns
     ]
-    written = await _in_batches(db, new, put_patterns, progress, "writing patterns")
-    ids = [pattern_id for batch in written for pattern_id in batch]
-    return {pattern.number: row_id for pattern, row_id in zip(patterns, ids, strict=True)}
 
 
 async def _in_batches(
-    db: Database,
+    db: Transactions,
     things: Sequence[Thing],
     put: Callable[[Conn, Sequence[Thing]], Awaitable[Answer]],
     progress: Progress,
@@ -254,16 +286,14 @@ async def _in_batches(
     out: list[Answer] = []
     done = 0
     for batch in _batches(things, _ROWS_BATCH):
-        out.append(await db.run(partial(_put_batch, put, batch)))
+        out.append(await db.run(partial(_put, put, batch)))
         done += len(batch)
         progress(what, done, len(things))
     return out
 
 
-async def _put_batch(
-    put: Callable[[Conn, Sequence[Thing]], Awaitable[Answer]], batch: Sequence[Thing], conn: Conn
-) -> Answer:
-    return await put(conn, batch)
+async def _put(put: Callable[[Conn, Thing], Awaitable[Answer]], thing: Thing, conn: Conn) -> Answer:
+    return await put(conn, thing)
 
 
 def _batches(things: Iterable[Thing], size: int) -> Iterator[list[Thing]]:
