@@ -48,7 +48,7 @@ def router(db: Database, callers: Callers, till: Till) -> APIRouter:
             openapi_extra=takes(InitiateIn),
             responses={
                 200: {"model": InitiateOut, "description": "The attempt that was open already"},
-                **refuses(400, 401, 403, 404, 409, 413, 415, 422, 503),
+                **refuses(400, 401, 403, 404, 409, 413, 415, 422, 429, 503),
             },
         )
 
