@@ -24,7 +24,7 @@ PILOT_S: Final = 1
 SCRIPT: Final = """\\set n :i * :clients + :client_id
 \\set i :i + 1
 SELECT outcome, decided_at, ends_at, conflict
-FROM bench_request AS r CROSS JOIN LATERAL hold_many_1(
+FROM bench_request AS r CROSS JOIN LATERAL hold_many_2(
   ARRAY[r.trip_id], ARRAY[uuidv7()], ARRAY[r.reference], ARRAY['account'], ARRAY[r.holder_id],
   ARRAY[r.seats], ARRAY[0::smallint], ARRAY[:legs::smallint], ARRAY[r.mask],
   ARRAY[r.types], ARRAY[r.fares], ARRAY[r.total], ARRAY['NGN'],

@@ -5,7 +5,7 @@ from kiti.platform.db import Conn, fetch_all
 
 
 async def overlapping_bookings(conn: Conn) -> list[Finding]:
-    """Invariant 1: no two live bookings share a leg of one seat of one trip."""
+    """Invariant 1: no two live bookings share a leg of one seat of one trip, or differ in shape."""
     return await fetch_all(
         conn,
         Finding,
@@ -18,14 +18,18 @@ async def overlapping_bookings(conn: Conn) -> list[Finding]:
         CROSS JOIN (SELECT clock_timestamp() AS now) AS t
         WHERE (a.status = 'confirmed' OR (a.status = 'held' AND a.expires_at > t.now))
           AND (b.status = 'confirmed' OR (b.status = 'held' AND b.expires_at > t.now))
-          AND bit_count(a.mask & b.mask) > 0
+          AND CASE WHEN bit_length(a.mask) = bit_length(b.mask)
+                   THEN bit_count(a.mask & b.mask) > 0 ELSE true END
         LIMIT 100
         """,
     )
 
 
 async def wrong_bitmaps(conn: Conn) -> list[Finding]:
-    """Invariant 7: taken is blocked or a live mask, sold is a confirmed mask, nothing else."""
+    """Invariant 7: taken is blocked or a live mask, sold is a confirmed mask, nothing else.
+
+    No live mask is of another shape than the trip's.
+    """
     return await fetch_all(
         conn,
         Finding,
@@ -34,12 +38,19 @@ async def wrong_bitmaps(conn: Conn) -> list[Finding]:
                'trip ' || inv.trip_id AS subject
         FROM trip_inventory AS inv
         LEFT JOIN LATERAL (
-          SELECT bit_or(mask) AS live,
-                 bit_or(mask) FILTER (WHERE status = 'confirmed') AS sold
-          FROM booking AS b
-          WHERE b.trip_id = inv.trip_id AND b.status IN ('held', 'confirmed')
+          SELECT bit_or(f.mask) AS live,
+                 bit_or(f.mask) FILTER (WHERE f.status = 'confirmed') AS sold,
+                 bool_or(f.mask IS NULL) AS is_odd
+          FROM (
+            SELECT b.status,
+                   CASE WHEN mask_fits_1(b.mask, b.shape, inv.taken, inv.shape) THEN b.mask END
+                     AS mask
+            FROM booking AS b
+            WHERE b.trip_id = inv.trip_id AND b.status IN ('held', 'confirmed')
+          ) AS f
         ) AS b ON true
-        WHERE inv.taken <> (inv.blocked | coalesce(b.live, inv.blocked))
+        WHERE b.is_odd
+           OR inv.taken <> (inv.blocked | coalesce(b.live, inv.blocked))
            OR inv.sold <> coalesce(b.sold, inv.sold & ~inv.sold)
         LIMIT 100
         """,
