@@ -187,7 +187,7 @@ async def test_a_booking_has_twenty_attempts_an_hour(site: Site) -> None:
     same = await ada.initiate(paymentMethod="USSD")
     assert (same.status_code, same.json()["transactionId"]) == (200, last["transactionId"])
     await site.pay(last)
-    await ada.status(last)
+    await site.job("poll-payments")
     assert (await ada.read())["status"] == "CONFIRMED"
 
 
