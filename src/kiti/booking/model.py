@@ -176,7 +176,8 @@ class Ticket:
 class Booking:
     """A booking as it reads at one instant: a hold that is due reads expired.
 
-    Seats are indexes of the trip's layout; legs are [first_leg, last_leg).
+    Seats are indexes of the trip's layout; legs are [first_leg, last_leg). `shape`: which of the
+    trip's shapes these are of; when it is over, the trip may have become another one since.
     """
 
     booking_id: UUID
@@ -197,6 +198,12 @@ class Booking:
     expires_at: datetime
     payment_began_at: datetime | None
     version: int
+    shape: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended without a seat: expired, released or cancelled."""
+        return self.status in {"expired", "released", "cancelled"}
 
     @property
     def total(self) -> Money:

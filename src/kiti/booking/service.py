@@ -32,6 +32,8 @@ from kiti.booking.model import (
 )
 from kiti.booking.stock import Occupancy, Shape, to_int
 from kiti.jobs.service import enqueue
+from kiti.network.model import TripSheet
+from kiti.network.service import Catalogue
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_code, new_id
 
@@ -170,7 +172,15 @@ def _booking(row: store.BookingRow) -> Booking:
         expires_at=row.expires_at,
         payment_began_at=row.payment_began_at,
         version=row.version,
+        shape=row.shape,
     )
+
+
+async def sheet_of(conn: Conn, catalogue: Catalogue, booking: Booking) -> TripSheet:
+    """The trip that a booking is of; when it is over, as the trip was when it was made."""
+    if booking.is_over:
+        return await catalogue.sheet_of(conn, booking.trip_id, shape=booking.shape)
+    return await catalogue.sheet(conn, booking.trip_id)
 
 
 async def lock_trip(conn: Conn, *, trip_id: UUID) -> None:

@@ -70,6 +70,7 @@ class BookingRow:
     expires_at: datetime
     payment_began_at: datetime | None
     version: int
+    shape: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,8 @@ async def find_booking(conn: Conn, *, booking_id: UUID) -> BookingRow | None:
                CASE WHEN status = 'held' AND expires_at <= clock_timestamp() THEN 'expired'
                     ELSE status END AS status,
                seats, cancelled_seats, first_leg, last_leg, passenger_types, fares_minor,
-               total_minor, currency, created_at, expires_at, payment_began_at, version
+               total_minor, currency, created_at, expires_at, payment_began_at, version,
+               coalesce(shape, 1) AS shape
         FROM booking
         WHERE booking_id = $1
         """,
@@ -206,7 +208,8 @@ async def list_bookings(
                CASE WHEN status = 'held' AND expires_at <= clock_timestamp() THEN 'expired'
                     ELSE status END AS status,
                seats, cancelled_seats, first_leg, last_leg, passenger_types, fares_minor,
-               total_minor, currency, created_at, expires_at, payment_began_at, version
+               total_minor, currency, created_at, expires_at, payment_began_at, version,
+               coalesce(shape, 1) AS shape
         FROM booking
         WHERE holder_id = $1 AND ($2::uuid IS NULL OR booking_id < $2)
         ORDER BY booking_id DESC

@@ -6,7 +6,7 @@ from uuid import UUID
 from kiti.booking import store_people
 from kiti.booking.model import Booking, Ticket
 from kiti.booking.schemas import CallOut, TicketOut
-from kiti.booking.service import find_booking, find_ticket
+from kiti.booking.service import find_booking, find_ticket, sheet_of
 from kiti.booking.tickets import TicketFacts, TicketSigner, qr_svg
 from kiti.network.model import Call
 from kiti.network.service import Catalogue
@@ -37,7 +37,7 @@ class TicketDesk:
 
     async def show(self, conn: Conn, ticket: Ticket, booking: Booking) -> TicketOut:
         """Everything a ticket shows; whoever may see it is decided before."""
-        sheet = await self._catalogue.sheet(conn, booking.trip_id)
+        sheet = await sheet_of(conn, self._catalogue, booking)
         people = await store_people.list_passengers(conn, booking_id=booking.booking_id)
         names = {person.seat: person.name for person in people}
         token = self._signer.sign(

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from kiti.booking.model import Booking, Ticket
-from kiti.booking.service import list_tickets
+from kiti.booking.service import list_tickets, sheet_of
 from kiti.checkout.schemas_bookings import BookingOut, BookingSeatOut, TicketRefOut
 from kiti.checkout.schemas_payments import payment_out
 from kiti.network.catalogue import Catalogue
@@ -29,7 +29,7 @@ async def show_bookings(
     return [
         _booking_out(
             booking,
-            await catalogue.sheet(conn, booking.trip_id),
+            await sheet_of(conn, catalogue, booking),
             tickets[booking.booking_id],
             payments[booking.booking_id],
         )

@@ -15,6 +15,7 @@ from kiti.booking.service import (
     find_booking,
     list_bookings,
     release_hold,
+    sheet_of,
 )
 from kiti.network.model import TripSheet
 from kiti.network.times import zone_of
@@ -235,7 +236,7 @@ def booking_url(booking: Booking) -> str:
 
 async def view_of(conn: Conn, front: Front, booking: Booking) -> BookingView:
     """The booking with the names and times that its pages show."""
-    sheet = await front.catalogue.sheet(conn, booking.trip_id)
+    sheet = await sheet_of(conn, front.catalogue, booking)
     board, leave = sheet.calls[booking.first_leg], sheet.calls[booking.last_leg]
     seats = tuple(_seat(booking, sheet, place) for place in range(len(booking.seats)))
     return BookingView(
@@ -301,7 +302,7 @@ async def _newest(conn: Conn, holders: tuple[UUID, ...], before: UUID | None) ->
 
 
 async def _line(conn: Conn, front: Front, booking: Booking) -> BookingLine:
-    sheet = await front.catalogue.sheet(conn, booking.trip_id)
+    sheet = await sheet_of(conn, front.catalogue, booking)
     return BookingLine(
         url=booking_url(booking),
         reference=booking.reference,
