@@ -60,6 +60,8 @@ def run(arguments: list[str]) -> int:
         )
     except ImportRefused as error:
         return _fail(str(error), code=2)
+    except cyclopts.MissingArgumentError as error:
+        return _fail(_missing(error), code=2)
     except cyclopts.CycloptsError as error:
         return _fail(_one_line(str(error)), code=2)
     except DomainError as error:
@@ -82,6 +84,15 @@ def _with_shift(arguments: list[str]) -> list[str]:
         if argument == "--shift" and (not following or following[0].startswith("--")):
             out[place] = "--shift=fullest"
     return out
+
+
+def _missing(error: cyclopts.MissingArgumentError) -> str:
+    """What is not there, and whether it is the option or only its value."""
+    command = " ".join(("kiti", *(error.command_chain or ())))
+    name = error.argument.name if error.argument else "an argument"
+    is_named = error.argument is not None and error.argument.tokens
+    what = f"{name} needs a value" if error.keyword or is_named else f"{name} is missing"
+    return f"{what}; `{command} --help` shows all"
 
 
 def _fail(message: str, *, code: int = 1) -> int:
@@ -155,7 +166,10 @@ def gtfs(
     from_: Annotated[date | None, Parameter(name="--from")] = None,
     to: Annotated[date | None, Parameter(name="--to")] = None,
     shift: str | None = None,
+    ignore_pickup_types: Annotated[bool, Parameter(negative=())] = False,
+    allow_removals: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Make a GTFS feed's trips sellable.
 
@@ -183,8 +197,14 @@ def gtfs(
         The last service date; 59 days later by default.
     shift
         A date, or nothing for the fullest week: that week becomes this week.
+    ignore_pickup_types
+        Let people board and alight at every call, for a feed that says nobody may.
+    allow_removals
+        Go on when more than half of the trips on file are no longer in the feed.
     dry_run
-        Write nothing, show the plan.
+        Write nothing, show the plan and what would change.
+    json_
+        Print the report as JSON.
     """
     return importing.run(
         _settings(),
@@ -199,7 +219,10 @@ def gtfs(
         first=from_,
         last=to,
         shift=shift,
+        ignores_pickup_types=ignore_pickup_types,
+        may_remove=allow_removals,
         is_dry_run=dry_run,
+        is_json=json_,
     )
 
 

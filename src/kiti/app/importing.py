@@ -1,9 +1,11 @@
 """`kiti import gtfs`: arguments to a request, progress on a terminal, the report on stdout."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kiti.app.database import database, make_schema_ready
+from kiti.app.parts import payable_currencies
 from kiti.config import Settings
 from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
@@ -35,9 +38,14 @@ def run(  # the command's arguments, one each
     first: date | None,
     last: date | None,
     shift: str | None,
+    ignores_pickup_types: bool,
+    may_remove: bool,
     is_dry_run: bool,
+    is_json: bool,
 ) -> int:
     """Import, and print the doctor's report. 0 when the feed was read, even if nothing is sold.
+
+    1 when trips were for sale and none was written, for too many of those on file would go.
 
     Raises:
         ImportRefused: the feed, the layout or a fare is wrong.
@@ -55,13 +63,16 @@ def run(  # the command's arguments, one each
         window_first=first,
         window_last=last,
         shift=_shift(shift),
+        ignores_pickup_types=ignores_pickup_types,
+        may_remove=may_remove,
         is_dry_run=is_dry_run,
     )
 
     async def work(dsn: str, tell: Tell) -> Report:
+        known = replace(request, payable=await payable_currencies(settings))
         db = await connect(dsn, size=4)
         try:
-            report = await import_gtfs(db, request, now=utc_now(), progress=tell)
+            report = await import_gtfs(db, known, now=utc_now(), progress=tell, warn=_warn)
             if not request.is_dry_run:
                 await measure_network(db)
             return report
@@ -71,8 +82,12 @@ def run(  # the command's arguments, one each
     with database(settings) as (dsn, _), _progress() as tell:
         make_schema_ready(settings, dsn)
         report = asyncio.run(work(dsn, tell))
-    sys.stdout.write(report.text())
-    return 0
+    sys.stdout.write(f"{json.dumps(report.to_dict())}\n" if is_json else report.text())
+    return int(report.refusal is not None and report.runs_planned > 0)
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"kiti: {text}\n")
 
 
 def _shift(text: str | None) -> Shift | None:

@@ -90,6 +90,12 @@ def build(settings: Settings, db: Database, identity: Identity, gateways: Gatewa
     )
 
 
+async def payable_currencies(settings: Settings) -> frozenset[str] | None:
+    """The currencies that some gateway takes; None when no gateway is on."""
+    async with gateway_client() as client:
+        return Gateways(_gateways(settings, client)).currencies() or None
+
+
 def _gateways(settings: Settings, client: httpx2.AsyncClient) -> list[Gateway]:
     """The gateways that are on: those whose secret key is set."""
     out: list[Gateway] = []

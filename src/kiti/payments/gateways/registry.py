@@ -16,6 +16,15 @@ class Gateways:
         """The gateway of that name; None when it is not configured here (any more)."""
         return self._by_name.get(name)
 
+    def currencies(self) -> frozenset[str]:
+        """The currencies that some gateway here takes by some method."""
+        return frozenset(
+            currency
+            for gateway in self._by_name.values()
+            for of_method in gateway.capabilities().currencies.values()
+            for currency in of_method
+        )
+
     def choose(self, *, name: str | None, method: PaymentMethod, currency: str) -> Gateway:
         """The gateway asked for, else the first that takes this method in this currency.
 
