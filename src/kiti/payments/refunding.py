@@ -26,8 +26,9 @@ from kiti.platform.money import Money
 
 log: Final = structlog.get_logger("kiti.payments.refunds")
 
-CALLS_S: Final = 240.0
-LEASE_S: Final = 300
+# A run of a job has 120 s: for the list, and for one sending of 20 s after it.
+CALLS_S: Final = 90.0
+LEASE_S: Final = 120
 TRIES_MAX: Final = 12
 BATCH: Final = 200
 BY_HAND_MAX: Final = 1000
