@@ -160,6 +160,58 @@ def sum_refunds(found: Sequence[RefundSnapshot]) -> RefundSnapshot:
     return replace(speaks, given=total(given, currency=currency))
 
 
+ExpireOutcome = Literal["EXPIRED", "NOT_OPEN", "UNKNOWN"]
+DisputeStatus = Literal["INQUIRY", "NEEDS_RESPONSE", "UNDER_REVIEW", "WON", "LOST", "CLOSED"]
+LineKind = Literal[
+    "PAYMENT", "REFUND", "REFUND_FAILURE", "DISPUTE", "DISPUTE_REVERSAL", "FEE", "PAYOUT", "OTHER"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeSnapshot:
+    """What the gateway says of a dispute, now.
+
+    INQUIRY: the bank asks and has taken nothing. CLOSED: it ended without a verdict. `due_at`: when
+    the answer is due, None when none is wanted (any more).
+    """
+
+    gateway_dispute_id: str
+    gateway_transaction_id: str | None
+    money: Money
+    status: DisputeStatus
+    reason: str
+    opened_at: datetime
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementSnapshot:
+    """Money on its way to our bank. `arrives_at`: None where the gateway does not say."""
+
+    settlement_id: str
+    money: Money
+    status: Literal["PENDING", "PAID", "FAILED"]
+    made_at: datetime
+    arrives_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementLine:
+    """One line of a settlement: `amount` less `fee` moved our balance there.
+
+    Both are signed: a refund is below zero. `refund_id`: our own id, where the line is of a refund
+    that has one. Without the PAYOUT line the nets of all lines are what is paid.
+    """
+
+    line_id: str
+    kind: LineKind
+    gateway_transaction_id: str | None
+    refund_id: str | None
+    amount: Money
+    fee: Money
+    made_at: datetime
+
+
 class Gateway(Protocol):
     """A company that moves money."""
 
@@ -229,4 +281,35 @@ class Several(Protocol):
 
     async def fetch_all(self, *, reference: str) -> PaymentSnapshot:
         """Every transaction under our reference, also when `fetch_payment` tells of one only."""
+        ...
+
+
+@runtime_checkable
+class Expires(Protocol):
+    """A gateway whose hosted page can be closed before its time."""
+
+    async def expire_checkout(self, *, gateway_id: str) -> ExpireOutcome:
+        """Close the page. NOT_OPEN: it is used or over; money that came there is late money."""
+        ...
+
+
+@runtime_checkable
+class Disputes(Protocol):
+    """A gateway that tells of disputes by its API."""
+
+    async def list_disputes(self, *, since: datetime) -> list[DisputeSnapshot] | None:
+        """All disputes opened since then; None when the gateway did not tell of all."""
+        ...
+
+
+@runtime_checkable
+class Settlements(Protocol):
+    """A gateway that tells by its API what it paid to our bank."""
+
+    async def list_settlements(self, *, since: datetime) -> list[SettlementSnapshot] | None:
+        """All settlements made since then; None when the gateway did not tell of all."""
+        ...
+
+    async def list_settlement_lines(self, *, settlement_id: str) -> list[SettlementLine] | None:
+        """What a settlement is made of; None when the gateway did not tell of all."""
         ...

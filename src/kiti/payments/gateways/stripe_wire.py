@@ -1,0 +1,373 @@
+"""Stripe on the wire: exact amounts, what we send, and what its objects mean.
+
+Amounts are whole numbers in Stripe's own minor unit, which is not ISO 4217's for a few currencies.
+Source: docs.stripe.com/currencies, docs.stripe.com/api (2026-10-28).
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from kiti.payments.gateways.port import (
+    CheckoutRequest,
+    DisputeSnapshot,
+    DisputeStatus,
+    GatewayReceipt,
+    LineKind,
+    PaymentSnapshot,
+    RefundRequest,
+    RefundSnapshot,
+    SettlementLine,
+    SettlementSnapshot,
+)
+from kiti.payments.gateways.reading import as_object, as_text
+from kiti.payments.model import PaymentMethod
+from kiti.platform.money import Money, exponent
+
+if TYPE_CHECKING:
+    from stripe.params import RefundCreateParams
+    from stripe.params.checkout import SessionCreateParams
+
+AMOUNT_MINOR_MAX: Final = 10**15
+# Stripe takes 30 minutes to 24 hours from its own clock; a minute is for the way and the clocks.
+LINK_S_MIN: Final = 31 * 60
+LINK_S_MAX: Final = 24 * 3600 - 60
+REFERENCE: Final = "reference"
+REFUND_ID: Final = "refundId"
+_ZERO_DECIMAL: Final = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF",
+     "XOF", "XPF"}
+)  # fmt: skip
+_THREE_DECIMAL: Final = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
+# No smaller unit any more, yet written with two decimals, which must be 00.
+_WHOLE_ONLY: Final = frozenset({"ISK", "UGX"})
+_TWO_DECIMAL: Final = frozenset(
+    {"AED", "AFN", "ALL", "AMD", "ANG", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT",
+     "BGN", "BMD", "BND", "BOB", "BRL", "BSD", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF", "CNY",
+     "COP", "CRC", "CVE", "CZK", "DKK", "DOP", "DZD", "EGP", "ETB", "EUR", "FJD", "FKP", "GBP",
+     "GEL", "GHS", "GIP", "GMD", "GTQ", "GYD", "HKD", "HNL", "HTG", "HUF", "IDR", "ILS", "INR",
+     "JMD", "KES", "KGS", "KHR", "KYD", "KZT", "LAK", "LBP", "LKR", "LRD", "LSL", "MAD", "MDL",
+     "MKD", "MMK", "MNT", "MOP", "MUR", "MVR", "MWK", "MXN", "MYR", "MZN", "NAD", "NGN", "NIO",
+     "NOK", "NPR", "NZD", "PAB", "PEN", "PGK", "PHP", "PKR", "PLN", "QAR", "RON", "RSD", "SAR",
+     "SBD", "SCR", "SEK", "SGD", "SHP", "SLE", "SOS", "SRD", "SZL", "THB", "TJS", "TOP", "TRY",
+     "TTD", "TWD", "TZS", "UAH", "USD", "UYU", "UZS", "WST", "XCD", "YER", "ZAR", "ZMW"}
+)  # fmt: skip
+CURRENCIES: Final = {
+    PaymentMethod.CARD: _ZERO_DECIMAL | _THREE_DECIMAL | _WHOLE_ONLY | _TWO_DECIMAL
+}
+_METHODS: Final = {PaymentMethod.CARD: "card"}
+_INTENT_PENDING: Final = frozenset(
+    {"processing", "requires_action", "requires_confirmation", "requires_capture"}
+)
+_DISPUTES: Final[dict[str, DisputeStatus]] = {
+    "warning_needs_response": "INQUIRY",
+    "warning_under_review": "INQUIRY",
+    "warning_closed": "CLOSED",
+    "needs_response": "NEEDS_RESPONSE",
+    "under_review": "UNDER_REVIEW",
+    "won": "WON",
+    "lost": "LOST",
+    "prevented": "CLOSED",
+}
+_LINES: Final[dict[str, LineKind]] = {
+    "charge": "PAYMENT",
+    "refund": "REFUND",
+    "refund_failure": "REFUND_FAILURE",
+    "dispute": "DISPUTE",
+    "dispute_reversal": "DISPUTE_REVERSAL",
+    "fee": "FEE",
+    "payout": "PAYOUT",
+    "payout_reversal": "PAYOUT",
+}
+_PAYOUTS: Final[dict[str, Literal["PAID", "FAILED"]]] = {
+    "paid": "PAID",
+    "failed": "FAILED",
+    "canceled": "FAILED",
+}
+Prefix = Literal["pi", "cs", "re", "po"]
+
+
+def decimals(currency: str) -> int:
+    """How many digits of Stripe's amounts stand behind the point; ISO 4217 may say another."""
+    if currency in _ZERO_DECIMAL:
+        return 0
+    return 3 if currency in _THREE_DECIMAL else 2
+
+
+def step(currency: str) -> int:
+    """Stripe's amounts in this currency are multiples of this."""
+    if currency in _WHOLE_ONLY:
+        return 100
+    return 10 if currency in _THREE_DECIMAL else 1
+
+
+def to_wire(money: Money) -> int:
+    """Stripe's whole number.
+
+    Raises:
+        ValueError: the amount is finer than Stripe takes it (a single fils, a centime of MGA).
+    """
+    shift = decimals(money.currency) - exponent(money.currency)
+    factor = 10 ** abs(shift)
+    if shift < 0 and money.amount_minor % factor:
+        raise ValueError(f"an amount finer than Stripe takes {money.currency}")
+    amount = money.amount_minor * factor if shift >= 0 else money.amount_minor // factor
+    if amount % step(money.currency):
+        raise ValueError(f"an amount finer than Stripe takes {money.currency}")
+    return amount
+
+
+def from_wire(value: object, currency: str) -> Money:
+    """The amount in our minor units, exact. `currency` in upper case.
+
+    Raises:
+        ValueError: not a positive whole number, too large, or finer than our minor unit.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("not an amount")  # noqa: TRY004  # what a stranger sent, not a caller's bug
+    shift = exponent(currency) - decimals(currency)
+    factor = 10 ** abs(shift)
+    if shift < 0 and value % factor:
+        raise ValueError(f"an amount finer than the minor unit of {currency}")
+    minor = value * factor if shift >= 0 else value // factor
+    if not 0 < minor <= AMOUNT_MINOR_MAX:
+        raise ValueError("an amount out of range")
+    return Money(minor, currency)
+
+
+def as_id(value: object, *prefixes: Prefix) -> str | None:
+    """One of Stripe's ids as text; None for anything else, which then cannot be put into a path."""
+    found = as_text(value, length_max=100)
+    if found is None or not re.fullmatch(r"[a-z]{2}_[A-Za-z0-9_]{1,96}", found, re.ASCII):
+        return None
+    return found if found[:2] in prefixes else None
+
+
+def as_currency(value: object) -> str:
+    """A currency in our case.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str) or re.fullmatch(r"[a-z]{3}", value) is None:
+        raise ValueError("not a currency")
+    return value.upper()
+
+
+def as_instant(value: object) -> datetime | None:
+    """Seconds since 1970; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**11:
+        return None
+    return datetime.fromtimestamp(value, UTC)
+
+
+def checkout_params(request: CheckoutRequest) -> "SessionCreateParams":
+    """What makes a Checkout Session. The same for the same request, as its key demands.
+
+    The reference goes to the session and to its payment intent: charges, refunds and disputes know
+    the intent alone. Prices stay in our currency, whatever the payer's card is in.
+
+    Raises:
+        ValueError: Stripe cannot take the amount.
+    """
+    ends_s = int(request.expires_at.timestamp())
+    ends_s += max(LINK_S_MIN - request.ttl_s, 0) - max(request.ttl_s - LINK_S_MAX, 0)
+    mark = {REFERENCE: request.reference}
+    back = f"{request.return_url}?tx_ref={request.reference}"
+    return {
+        "mode": "payment",
+        "client_reference_id": request.reference,
+        "customer_email": request.email,
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": request.money.currency.lower(),
+                    "unit_amount": to_wire(request.money),
+                    "product_data": {"name": request.title},
+                },
+            }
+        ],
+        "metadata": mark,
+        "payment_intent_data": {"metadata": mark},
+        "payment_method_types": [_METHODS[request.method]],  # pyright: ignore[reportReturnType]
+        "adaptive_pricing": {"enabled": False},
+        "expires_at": ends_s,
+        "success_url": back,
+        "cancel_url": f"{back}&status=cancelled",
+    }
+
+
+def refund_params(request: RefundRequest, intent_id: str) -> "RefundCreateParams":
+    """What makes a refund; our id in its metadata is how it is found again."""
+    return {
+        "payment_intent": intent_id,
+        "amount": to_wire(request.money),
+        "metadata": {REFUND_ID: str(request.refund_id)},
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A payment intent. `reference` is ours in its metadata; `receipt` is there when it is paid."""
+
+    intent_id: str
+    reference: str | None
+    status: Literal["NOT_FOUND", "PENDING", "FAILED", "SUCCEEDED"]
+    receipt: GatewayReceipt | None
+
+
+def read_intent(value: object) -> Intent:
+    """A payment intent with its latest charge and that charge's line on the balance, if expanded.
+
+    Raises:
+        ValueError: something in it that decides cannot be read.
+    """
+    data = as_object(value)
+    intent_id = as_id(data.get("id"), "pi")
+    status = data.get("status")
+    if intent_id is None or not isinstance(status, str):
+        raise ValueError("not a payment intent")
+    reference = as_text(as_object(data.get("metadata")).get(REFERENCE), length_max=200)
+    if status == "succeeded":
+        currency = as_currency(data.get("currency"))
+        money = from_wire(data.get("amount_received"), currency)
+        receipt = GatewayReceipt(intent_id, money, fee=_fee(data, money))
+        return Intent(intent_id, reference, "SUCCEEDED", receipt)
+    if status == "canceled" or (
+        status == "requires_payment_method" and data.get("last_payment_error") is not None
+    ):
+        return Intent(intent_id, reference, "FAILED", None)
+    if status in _INTENT_PENDING:
+        return Intent(intent_id, reference, "PENDING", None)
+    if status == "requires_payment_method":
+        return Intent(intent_id, reference, "NOT_FOUND", None)
+    raise ValueError("a payment intent in a state that is not known")
+
+
+def _fee(intent: dict[str, Any], money: Money) -> Money | None:
+    """What Stripe keeps, half up to our minor unit; None when not told, or in another currency."""
+    line = as_object(as_object(intent.get("latest_charge")).get("balance_transaction"))
+    fee, currency = line.get("fee"), line.get("currency")
+    if not isinstance(fee, int) or isinstance(fee, bool) or fee < 0:
+        return None
+    return _signed(fee, money.currency) if currency == money.currency.lower() else None
+
+
+def _signed(amount: int, currency: str) -> Money:
+    """An amount that only informs, half up (away from zero) to our minor unit."""
+    shift = exponent(currency) - decimals(currency)
+    factor = 10 ** abs(shift)
+    if shift >= 0:
+        return Money(amount * factor, currency)
+    minor = (abs(amount) + factor // 2) // factor
+    return Money(minor if amount >= 0 else -minor, currency)
+
+
+def snapshot_of(intents: list[Intent]) -> PaymentSnapshot:
+    """What the payment intents of one reference mean together: a success, then a pending one."""
+    receipts = {each.intent_id: each.receipt for each in intents if each.receipt is not None}
+    if receipts:
+        return PaymentSnapshot("SUCCEEDED", tuple(receipts.values()))
+    for status in ("PENDING", "FAILED"):
+        if any(each.status == status for each in intents):
+            return PaymentSnapshot(status)
+    return PaymentSnapshot("NOT_FOUND")
+
+
+def read_refund(value: object) -> RefundSnapshot:
+    """A refund, just made, by its id or in a list."""
+    data = as_object(value)
+    refund_id, status = as_id(data.get("id"), "re"), data.get("status")
+    try:
+        given = from_wire(data.get("amount"), as_currency(data.get("currency")))
+    except ValueError:
+        given = None
+    if refund_id is None or given is None:
+        return RefundSnapshot("UNKNOWN", reason="not a refund")
+    if status == "succeeded":
+        return RefundSnapshot("SUCCEEDED", refund_id, given=given)
+    if status in {"failed", "canceled"}:
+        why = as_text(data.get("failure_reason")) or str(status)
+        return RefundSnapshot("FAILED", refund_id, reason=why)
+    return RefundSnapshot("PENDING", refund_id, given=given)
+
+
+def is_our_refund(value: object, request: RefundRequest) -> bool:
+    """Whether a listed refund is ours: by our id in its metadata."""
+    return as_object(as_object(value).get("metadata")).get(REFUND_ID) == str(request.refund_id)
+
+
+def read_dispute(value: object) -> DisputeSnapshot:
+    """A dispute.
+
+    Raises:
+        ValueError: it is none, or in a state that is not known.
+    """
+    data = as_object(value)
+    dispute_id, status = as_text(data.get("id")), data.get("status")
+    opened_at = as_instant(data.get("created"))
+    if dispute_id is None or opened_at is None:
+        raise ValueError("not a dispute")
+    told = status if isinstance(status, str) else ""
+    # An appeal of a dispute that was lost is reviewed again.
+    known = _DISPUTES.get("under_review" if told.startswith("appeal") else told)
+    if known is None:
+        raise ValueError("a dispute in a state that is not known")
+    return DisputeSnapshot(
+        gateway_dispute_id=dispute_id,
+        gateway_transaction_id=as_id(data.get("payment_intent"), "pi"),
+        money=from_wire(data.get("amount"), as_currency(data.get("currency"))),
+        status=known,
+        reason=as_text(data.get("reason")) or "general",
+        opened_at=opened_at,
+        due_at=as_instant(as_object(data.get("evidence_details")).get("due_by")),
+    )
+
+
+def read_settlement(value: object) -> SettlementSnapshot:
+    """A payout to our bank.
+
+    Raises:
+        ValueError: it is none.
+    """
+    data = as_object(value)
+    settlement_id, made_at = as_id(data.get("id"), "po"), as_instant(data.get("created"))
+    amount, status = data.get("amount"), data.get("status")
+    if settlement_id is None or made_at is None or not isinstance(amount, int):
+        raise ValueError("not a payout")
+    return SettlementSnapshot(
+        settlement_id=settlement_id,
+        money=_signed(amount, as_currency(data.get("currency"))),
+        status=_PAYOUTS.get(str(status), "PENDING"),
+        made_at=made_at,
+        arrives_at=as_instant(data.get("arrival_date")),
+    )
+
+
+def read_line(value: object) -> SettlementLine:
+    """A balance transaction with its source, if expanded.
+
+    Raises:
+        ValueError: it is none.
+    """
+    data = as_object(value)
+    line_id, made_at = as_text(data.get("id")), as_instant(data.get("created"))
+    amount, fee = data.get("amount"), data.get("fee")
+    if line_id is None or made_at is None:
+        raise ValueError("not a balance transaction")
+    if not isinstance(amount, int) or not isinstance(fee, int):
+        raise ValueError("not a balance transaction")  # noqa: TRY004  # a stranger's, not a bug
+    currency = as_currency(data.get("currency"))
+    source = as_object(data.get("source"))
+    refund_id = as_object(source.get("metadata")).get(REFUND_ID)
+    return SettlementLine(
+        line_id=line_id,
+        kind=_LINES.get(str(data.get("reporting_category")), "OTHER"),
+        gateway_transaction_id=as_id(source.get("payment_intent"), "pi"),
+        refund_id=as_text(refund_id),
+        amount=_signed(amount, currency),
+        fee=_signed(fee, currency),
+        made_at=made_at,
+    )
