@@ -86,7 +86,7 @@ def build(settings: Settings, db: Database, identity: Identity, gateways: Gatewa
         desk=Desk(db, identity, catalogue, Seal(settings.kiti_privacy_key)),
         till=till,
         handlers=handlers_of(till),
-        jobs=jobs_of(settings, till),
+        jobs=jobs_of(till),
     )
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from kiti.booking.service import expire_seats
+from kiti.booking.sweeping import expire_seats
 from kiti.checkout import jobs as paying
 from kiti.checkout.till import Till
-from kiti.config import Settings
 from kiti.jobs.model import Handler, NamedJob
 from kiti.platform.idempotency import cleanup_idempotency
 from kiti.timetable.jobs import make_trips
@@ -16,13 +15,11 @@ def handlers_of(till: Till) -> Mapping[str, Handler]:
     return paying.handlers(till)
 
 
-def jobs_of(settings: Settings, till: Till) -> Sequence[NamedJob]:
+def jobs_of(till: Till) -> Sequence[NamedJob]:
     """The named jobs with their schedules, in UTC."""
-    jobs = [
+    return [
         NamedJob("expire-seats", "every 5s", expire_seats),
         NamedJob("cleanup-idempotency", "17 3 * * *", cleanup_idempotency),
+        NamedJob("make-trips", "30 2 * * *", make_trips),
         *paying.named_jobs(till),
     ]
-    if not settings.is_production:
-        jobs.append(NamedJob("make-trips", "30 2 * * *", make_trips))
-    return jobs

@@ -4,7 +4,6 @@ import csv
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import date
 from importlib.abc import Traversable
 from importlib.resources import files
 from typing import Annotated, Final, Literal, Self
@@ -103,10 +102,6 @@ class DemoDeparture(Model):
             layout=layout,
             weekdays=frozenset(_WEEKDAYS.index(day) for day in weekdays),
         )
-
-    def runs_on(self, day: date) -> bool:
-        """Whether it runs on this service date."""
-        return day.weekday() in self.weekdays
 
 
 Calls = tuple[Annotated[DemoCall, BeforeValidator(DemoCall.of)], ...]

@@ -1,16 +1,15 @@
-"""Writing the demo network and its trips: again and again, each time only what is missing."""
+"""Writing the demo network as schedules: again and again, each time only what is missing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from typing import Final
 from uuid import UUID
 
 from kiti.fares.model import FareKey, NewFareTable
 from kiti.fares.service import put_fare_table
-from kiti.network.layout import Layout, parse_layout
-from kiti.network.model import NewCall, NewPattern, NewStop, NewTrip
+from kiti.network.model import NewCall, NewPattern, NewStop
 from kiti.network.service import (
     put_city,
     put_layout,
@@ -20,16 +19,21 @@ from kiti.network.service import (
     put_stops,
     put_vehicle,
 )
-from kiti.network.times import instant_of
 from kiti.platform.db import Conn, Database
-from kiti.timetable import store
+from kiti.timetable.calendar import Calendar
 from kiti.timetable.demo.data import Calls, DemoNetwork, DemoRoute, Departures, read_network
-from kiti.timetable.on_sale import TripToSell, put_on_sale
+from kiti.timetable.renewal import feed_turn
+from kiti.timetable.renewal_changes import Kind
+from kiti.timetable.schedule_model import Rule
+from kiti.timetable.schedule_service import (
+    find_replacement,
+    make_trips_of,
+    write_replacement,
+)
 
 FEED: Final = "demo"
 # Today and the 45 days after it.
 DAYS: Final = 46
-_TRIPS_BATCH: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,6 @@ class _Line:
     sales_close_minutes: int
     pattern_id: UUID
     fare_table_id: UUID
-    n_legs: int
     departures: Departures
 
 
@@ -60,75 +63,52 @@ class _Written:
 
     operators: Mapping[str, UUID]
     lines: tuple[_Line, ...]
-    layouts: Mapping[str, tuple[UUID, Layout]]
+    layouts: Mapping[str, UUID]
 
 
 async def load_demo(db: Database, *, today: date) -> DemoLoaded:
-    """Write the demo network, and its trips on `today` and each of the 45 days after.
+    """Write the demo network and its schedules, and its trips on `today` and the 45 days after.
 
-    Safe to run again at any time: what is there stays, sold seats and all.
+    Safe to run again at any time: sold seats stay, and the job `make-trips` adds the days to come.
+
+    Raises:
+        FeedBusy: it is being loaded, or its trips are being made.
     """
     network = read_network()
-    written = await db.run(partial(_write_network, network))
-    trips_new = await _write_trips(db, written, today)
-    return DemoLoaded(written.operators, trips_new)
+    async with feed_turn(db, FEED) as turn:
+        operators = await turn.run(partial(_write_demo, network, today))
+    changes = await make_trips_of(
+        db, FEED, days_ahead=DAYS, today=today, progress=lambda _what, _done, _total: None
+    )
+    return DemoLoaded(operators, changes.count(Kind.NEW))
 
 
-async def refresh_demo(db: Database, *, today: date) -> int:
-    """Renew the demo's trips, where the demo is loaded; how many are new."""
-    async with db.connection() as conn:
-        if not await store.has_stops(conn, feed=FEED):
-            return 0
-    loaded = await load_demo(db, today=today)
-    return loaded.trips_new
-
-
-async def _write_trips(db: Database, written: _Written, today: date) -> int:
-    """Add the trips that are missing, in transactions of bounded size; how many those are."""
-    last = today + timedelta(days=DAYS - 1)
-    trips = [
-        trip
-        for day in (today + timedelta(days=n) for n in range(DAYS))
-        for line in written.lines
-        for trip in _trips(line, written.layouts, day)
-    ]
-    codes = sorted({one.trip.code for one in trips})
-    async with db.connection() as conn:
-        rows = await store.list_trips(conn, feed=FEED, codes=codes, first=today, last=last)
-    there = {(row.code, row.service_date) for row in rows}
-    missing = [one for one in trips if (one.trip.code, one.trip.service_date) not in there]
-    new = 0
-    for at in range(0, len(missing), _TRIPS_BATCH):
-        new += await db.run(partial(put_on_sale, trips=missing[at : at + _TRIPS_BATCH]))
-    return new
-
-
-def _trips(
-    line: _Line, layouts: Mapping[str, tuple[UUID, Layout]], day: date
-) -> Iterator[TripToSell]:
-    for departure in line.departures:
-        if not departure.runs_on(day):
-            continue
-        layout_id, layout = layouts[departure.layout]
-        trip = NewTrip(
+async def _write_demo(network: DemoNetwork, today: date, conn: Conn) -> Mapping[str, UUID]:
+    """Write the network and make its departures the demo's schedules; operators' ids by code."""
+    written = await _write_network(network, conn)
+    rules = [
+        Rule(
+            code=f"{line.code} {departure.minute // 60:02}:{departure.minute % 60:02}",
             operator_id=line.operator_id,
             pattern_id=line.pattern_id,
-            layout_id=layout_id,
+            layout_id=written.layouts[departure.layout],
             fare_table_id=line.fare_table_id,
-            feed=FEED,
-            code=f"{line.code} {departure.minute // 60:02}:{departure.minute % 60:02}",
-            service_date=day,
-            starts_at=instant_of(day, departure.minute * 60, line.timezone),
+            calendar=Calendar(departure.weekdays),
+            departure_s=departure.minute * 60,
+            timezone=line.timezone,
+            sales_close_minutes=line.sales_close_minutes,
         )
-        yield TripToSell(trip, layout, line.n_legs, line.sales_close_minutes)
+        for line in written.lines
+        for departure in line.departures
+    ]
+    replacement = await find_replacement(conn, FEED, rules, today)
+    await write_replacement(conn, FEED, replacement, days_ahead=DAYS)
+    return written.operators
 
 
 async def _write_network(network: DemoNetwork, conn: Conn) -> _Written:
     stops = await _write_places(conn, network)
-    layouts = {
-        name: (await put_layout(conn, text), parse_layout(text))
-        for name, text in sorted(network.layouts.items())
-    }
+    layouts = {name: await put_layout(conn, text) for name, text in sorted(network.layouts.items())}
     operators = await _write_operators(conn, network, layouts)
     tables = {
         table.code: await put_fare_table(
@@ -182,7 +162,7 @@ async def _write_places(conn: Conn, network: DemoNetwork) -> dict[str, UUID]:
 
 
 async def _write_operators(
-    conn: Conn, network: DemoNetwork, layouts: Mapping[str, tuple[UUID, Layout]]
+    conn: Conn, network: DemoNetwork, layouts: Mapping[str, UUID]
 ) -> dict[str, UUID]:
     out: dict[str, UUID] = {}
     for operator in network.operators:
@@ -195,9 +175,11 @@ async def _write_operators(
             sales_close_minutes=operator.sales_close_minutes,
         )
         for vehicle in operator.vehicles:
-            layout_id, _ = layouts[vehicle.layout]
             await put_vehicle(
-                conn, operator_id=operator_id, plate=vehicle.plate, layout_id=layout_id
+                conn,
+                operator_id=operator_id,
+                plate=vehicle.plate,
+                layout_id=layouts[vehicle.layout],
             )
         out[operator.code] = operator_id
     return out
@@ -238,7 +220,6 @@ async def _write_lines(
             sales_close_minutes=minutes[route.operator],
             pattern_id=pattern_id,
             fare_table_id=tables[route.fares],
-            n_legs=len(calls) - 1,
             departures=departures,
         )
         for (route, code, calls, departures, _), pattern_id in zip(ways, pattern_ids, strict=True)

@@ -1,0 +1,74 @@
+"""Holidays: of a country, or of one operator alone."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+from uuid import UUID
+
+from kiti.platform.db import Conn
+from kiti.platform.ids import new_id
+from kiti.timetable import store_schedule as store
+from kiti.timetable import store_schedule_holidays as store_holidays
+from kiti.timetable.schedule_model import Holiday, HolidayInvalid, NoSuchOperator
+
+LISTED_MAX: Final = 1_000
+NAME_MAX: Final = 200
+
+
+async def put_holidays(
+    conn: Conn, days: Mapping[date, str], *, country: str | None, operator_code: str | None
+) -> int:
+    """Write holidays by their dates; how many. Trips follow with the next run of make-trips.
+
+    Raises:
+        HolidayInvalid: neither or both of country and operator, or a name that is empty or long.
+        NoSuchOperator: there is none of this code.
+    """
+    if any(not 0 < len(name) <= NAME_MAX for name in days.values()):
+        raise HolidayInvalid(f"a holiday needs a name of 1 to {NAME_MAX} letters")
+    operator_id = await _owner(conn, country, operator_code)
+    return await store_holidays.upsert_holidays(
+        conn,
+        holiday_ids=[new_id() for _ in days],
+        country=country,
+        operator_id=operator_id,
+        dates=list(days),
+        names=list(days.values()),
+    )
+
+
+async def remove_holiday(
+    conn: Conn, day: date, *, country: str | None, operator_code: str | None
+) -> bool:
+    """Forget a holiday; whether there was one.
+
+    Raises:
+        HolidayInvalid: neither or both of country and operator.
+        NoSuchOperator: there is none of this code.
+    """
+    operator_id = await _owner(conn, country, operator_code)
+    gone = await store_holidays.delete_holiday(
+        conn, country=country, operator_id=operator_id, holiday_on=day
+    )
+    return gone > 0
+
+
+async def list_holidays(
+    conn: Conn, *, country: str | None, operator_code: str | None, since: date
+) -> list[Holiday]:
+    """Holidays from `since` on, the next 1000 at most."""
+    return await store_holidays.list_holidays(
+        conn, country=country, operator_code=operator_code, since=since, limit=LISTED_MAX
+    )
+
+
+async def _owner(conn: Conn, country: str | None, operator_code: str | None) -> UUID | None:
+    """The operator's id; None for a country's."""
+    if (country is None) == (operator_code is None):
+        raise HolidayInvalid("say whose it is: a country, or an operator")
+    if operator_code is None:
+        return None
+    operator_id = await store.find_operator_id(conn, code=operator_code)
+    if operator_id is None:
+        raise NoSuchOperator(f"there is no operator {operator_code}")
+    return operator_id
