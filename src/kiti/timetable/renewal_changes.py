@@ -58,6 +58,8 @@ class Changes:
 
     def note(self, kind: Kind, example: str = "", *, count: int = 1) -> None:
         """Count trips, and keep the example while there are few."""
+        if count == 0:
+            return
         self.counts[kind] = self.counts.get(kind, 0) + count
         kept = self.examples.setdefault(kind, [])
         if example and kind not in _SILENT and len(kept) < EXAMPLES_MAX:

@@ -85,7 +85,9 @@ async def settle(
     """
     wanted = dict(pairs)
     locked = await lock_stock(conn, trip_ids=list(wanted), skips_locked=skips_locked)
-    rows = await store.list_there_by_id(conn, trip_ids=list(locked))
+    found = await store.list_there_by_id(conn, trip_ids=list(locked))
+    by_id = {row.trip_id: row for row in found}
+    rows = [by_id[trip_id] for trip_id in wanted if trip_id in by_id]
     kinds = {
         row.trip_id: kind_of(
             row, judge(row, wanted[row.trip_id]), is_live=locked[row.trip_id].is_live
@@ -99,10 +101,10 @@ async def settle(
     notes: list[Note] = []
     for row in rows:
         kind, stock = kinds[row.trip_id], locked[row.trip_id]
-        found = differences.get(row.trip_id)
-        _order(orders, row, wanted[row.trip_id], (kind, stock, found))
+        lost = differences.get(row.trip_id)
+        _order(orders, row, wanted[row.trip_id], (kind, stock, lost))
         live = LiveSeats(row.trip_id, stock.sold, stock.held)
-        notes.append(Note(kind, _example(row, wanted[row.trip_id], found, live)))
+        notes.append(Note(kind, _example(row, wanted[row.trip_id], lost, live)))
     await _write(conn, orders)
     skipped = [pair for pair in pairs if pair[0] not in locked] if skips_locked else []
     return Settled(notes, skipped)
@@ -279,8 +281,8 @@ def _example(
     parts: list[str] = []
     if lost is not None:
         parts.append(lost.text())
-    elif wanted is not None:
-        parts.append(_outline(there, wanted))
+    elif wanted is not None and (outline := _outline(there, wanted)):
+        parts.append(outline)
     if live is not None and live.sold + live.held:
         parts.append(f"{live.sold} sold, {live.held} held")
     return f"{name}: {'; '.join(parts)}" if parts else name
