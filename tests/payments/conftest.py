@@ -11,8 +11,10 @@ import pytest
 
 from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
 from kiti.payments.gateways.port import CheckoutResult
+from kiti.payments.gateways.stripe import Stripe, StripeKeys
 from kiti.sandbox import SandboxSettings, serving
 from payments.gateway_conformance import Hook
+from payments.stripe_bench import KEY, SECRET, StripeBench, stripe_sandbox
 from sandbox_driver import SECRET_HASH, SECRET_KEY, Driver, Receiver
 
 
@@ -43,6 +45,10 @@ class FlutterwaveBench:
 
     async def calls(self, call: str) -> int:
         return (await self.driver.control("GET", "/calls")).json()["flutterwave"].get(call, 0)
+
+    async def checkouts(self, reference: str) -> int:
+        answer = await self.driver.control("GET", "/payments", params={"reference": reference})
+        return len(answer.json()["items"])
 
     async def go_away(self) -> None:
         """From now on the adapter's address has nobody behind it."""
@@ -84,3 +90,19 @@ async def bench(flutterwave_driver: Driver, merchant: Receiver) -> AsyncGenerato
     async with gateway_client() as client:
         gateway = Flutterwave(client, base_url=flutterwave_driver.api, keys=keys)
         yield FlutterwaveBench(gateway, flutterwave_driver, merchant, [client])
+
+
+@pytest.fixture(scope="session")
+async def stripe_driver(merchant: Receiver) -> AsyncGenerator[Driver]:
+    async with stripe_sandbox(merchant.url) as driver:
+        yield driver
+
+
+@pytest.fixture
+async def stripe_bench(stripe_driver: Driver, merchant: Receiver) -> AsyncGenerator[StripeBench]:
+    await stripe_driver.control("POST", "/reset")
+    merchant.forget()
+    async with gateway_client() as client:
+        base_url = f"{stripe_driver.url}/stripe"
+        gateway = Stripe(client, base_url=base_url, keys=StripeKeys(KEY, SECRET))
+        yield StripeBench(gateway, stripe_driver, merchant, [client])
