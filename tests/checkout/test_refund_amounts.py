@@ -7,6 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from kiti.ledger.model import Account, Entry, Kind, credit, debit
+from kiti.ledger.postings import payable
+from kiti.ledger.service import post
 from kiti.payments import refunding
 from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
 from kiti.payments.gateways.port import RefundRequest, RefundSnapshot
@@ -101,12 +104,19 @@ async def test_the_rest_whose_reply_is_lost_is_looked_up_and_not_sent_again(site
     assert await site.breaches() == []
 
 
+async def trip_of(site: Site) -> UUID:
+    return await site.value("SELECT trip_id FROM payment")
+
+
 async def test_less_that_comes_later_too(site: Site) -> None:
     """The first refund takes its time and then was smaller than asked."""
-    _, payment, _ = await overpaid(site)
+    _, payment, refund_id = await overpaid(site)
     await site.sandbox.fault("refund", "lose_reply")
     await site.work()
     assert (await row(site))[:2] == ("sending", 1)
+    async with site.db.transaction() as conn:
+        more = (debit(Account(Kind.BANK), 1), credit(payable(refund_id), 1))
+        await post(conn, [Entry("test", refund_id, "more", "NGN", more, await trip_of(site))])
     await site.value("UPDATE refund SET amount_minor = amount_minor + 1 RETURNING 1")
     await site.value("UPDATE payment_receipt SET refunded_minor = refunded_minor + 1 RETURNING 1")
     await site.job("retry-refunds")  # a part is there; its sending was silent: it may be all

@@ -7,11 +7,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from kiti.ledger.postings import suspense
 from kiti.payments import refunding
 from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
 from kiti.payments.gateways.registry import Gateways
 from kiti.payments.model import Receipt
 from kiti.payments.service import owe_refund
+from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
 from paying_steps import open_unheard, refunds
 from payments_site import Passenger, Site
@@ -110,11 +112,22 @@ async def test_39_never_more_than_came(site: Site) -> None:
             }
         )  # fmt: skip
     assert receipt.refunded_minor == receipt.amount_minor
+
+    async def owe(conn: Conn, reason: str) -> bool:
+        return await owe_refund(
+            conn,
+            receipt=receipt,
+            trip_id=new_id(),
+            source=suspense(receipt.receipt_id),
+            reason=reason,
+            amount_minor=1,
+        )
+
     with pytest.raises(AssertionError):
         async with site.db.transaction() as conn:
-            await owe_refund(conn, receipt=receipt, reason="ANOTHER", amount_minor=1)
+            await owe(conn, "ANOTHER")
     async with site.db.transaction() as conn:
-        same = await owe_refund(conn, receipt=receipt, reason="UNDERPAID", amount_minor=1)
+        same = await owe(conn, "UNDERPAID")
     assert not same  # one refund for each reason
     assert await site.value("SELECT count(*) FROM refund") == 1
     with pytest.raises(asyncpg.CheckViolationError, match="payment_receipt_refunded_check"):

@@ -15,6 +15,7 @@ from kiti.booking import audit as booking
 from kiti.checkout import audit as checkout
 from kiti.config import ConfigurationError, Settings
 from kiti.jobs import audit as jobs
+from kiti.ledger import audit as ledger
 from kiti.payments import audit as payments
 from kiti.payments.gateways.flutterwave import gateway_client
 from kiti.platform import server_facts
@@ -39,6 +40,7 @@ async def find_breaches(conn: Conn) -> list[Finding]:
         return [
             *await booking.audit(conn),
             *await payments.audit(conn),
+            *await ledger.audit(conn),
             *await checkout.audit(conn),
             *await jobs.audit(conn),
         ]

@@ -7,4 +7,10 @@ from kiti.platform.db import Conn
 
 async def audit(conn: Conn) -> list[Finding]:
     """Every booking whose money is not what it should be; none when all is well."""
-    return await store_audit.wrongly_paid_bookings(conn)
+    return [
+        *await store_audit.wrongly_paid_bookings(conn),
+        *await store_audit.unbooked_receipts(conn),
+        *await store_audit.misbooked_refunds(conn),
+        *await store_audit.money_in_suspense(conn),
+        *await store_audit.misbooked_funds(conn),
+    ]

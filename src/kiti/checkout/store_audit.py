@@ -33,3 +33,84 @@ async def wrongly_paid_bookings(conn: Conn) -> list[Finding]:
         LIMIT 100
         """,
     )
+
+
+async def unbooked_receipts(conn: Conn) -> list[Finding]:
+    """Invariant 3: each receipt stands in the ledger with what it brought and what it paid for."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'a receipt stands in the ledger' AS invariant, 'receipt ' || c.receipt_id AS subject
+        FROM payment_receipt AS c
+        JOIN payment AS p ON p.payment_id = c.payment_id
+        LEFT JOIN ledger_entry AS e
+          ON e.source_type = 'receipt' AND e.source_id = c.receipt_id AND e.purpose = 'received'
+          AND e.trip_id = p.trip_id
+        LEFT JOIN LATERAL (
+          SELECT coalesce(-sum(l.amount_minor) FILTER (WHERE l.kind = 'passenger_funds'), 0) AS funds,
+                 coalesce(sum(l.amount_minor) FILTER (WHERE l.amount_minor > 0), 0) AS came
+          FROM ledger_posting AS l
+          WHERE l.entry_id = e.entry_id AND l.trip_id = e.trip_id
+        ) AS l ON true
+        WHERE e.currency IS DISTINCT FROM c.currency OR l.funds <> c.applied_minor
+           OR l.came <> c.amount_minor
+        ORDER BY c.receipt_id
+        LIMIT 100
+        """,
+    )
+
+
+async def misbooked_refunds(conn: Conn) -> list[Finding]:
+    """Invariant 3: what the ledger says is owed of a refund is what the gateway has not given."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'the ledger owes what is left of a refund' AS invariant,
+               'refund ' || f.refund_id AS subject
+        FROM refund AS f
+        LEFT JOIN ledger_balance AS b
+          ON b.kind = 'refunds_payable' AND b.owner = f.refund_id::text AND b.currency = f.currency
+        WHERE coalesce(b.balance_minor, -1) <> f.amount_minor - least(
+          coalesce(f.given_minor, CASE WHEN f.status = 'succeeded' THEN f.amount_minor ELSE 0 END),
+          f.amount_minor)
+        ORDER BY f.refund_id
+        LIMIT 100
+        """,
+    )
+
+
+async def money_in_suspense(conn: Conn) -> list[Finding]:
+    """Invariant 3: what pays for nothing is owed back at once, so nothing stays in suspense."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'nothing stays in suspense' AS invariant, 'receipt ' || owner AS subject
+        FROM ledger_balance
+        WHERE kind = 'suspense' AND balance_minor <> 0
+        ORDER BY owner
+        LIMIT 100
+        """,
+    )
+
+
+async def misbooked_funds(conn: Conn) -> list[Finding]:
+    """Invariants 2 and 3: the funds of a confirmed booking are the fares of its seats."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'the funds of a booking are the fares of its seats' AS invariant,
+               'booking ' || b.booking_id AS subject
+        FROM booking AS b
+        LEFT JOIN ledger_balance AS l
+          ON l.kind = 'passenger_funds' AND l.owner = b.booking_id::text
+          AND l.currency = b.currency AND l.trip_id = b.trip_id
+        WHERE b.status = 'confirmed' AND cardinality(b.cancelled_seats) = 0
+          AND coalesce(l.balance_minor, 0) <> b.total_minor
+        ORDER BY b.booking_id
+        LIMIT 100
+        """,
+    )

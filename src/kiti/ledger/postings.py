@@ -83,12 +83,33 @@ def refund_owed(
     return Entry("refund", refund_id, "owed", currency, lines, trip_id)
 
 
-def refund_paid(
-    *, refund_id: UUID, trip_id: UUID, gateway: str, currency: str, amount_minor: int
+def refund_given(
+    *,
+    refund_id: UUID,
+    look: int,
+    trip_id: UUID,
+    gateway: str,
+    currency: str,
+    paid_minor: int,
+    given_minor: int,
 ) -> Entry:
-    """The gateway has paid a refund."""
-    lines = (debit(payable(refund_id), amount_minor), credit(clearing(gateway), amount_minor))
-    return Entry("refund", refund_id, "paid", currency, lines, trip_id)
+    """A gateway gave `given_minor` back, of which `paid_minor` was owed; below zero: took back.
+
+    What it gave beyond what was owed is lost until it is recovered. `look`: the number of the look
+    at the refund that found it.
+    """
+    return Entry(
+        "refund",
+        refund_id,
+        f"given_{look}",
+        currency,
+        _lines((
+            debit(payable(refund_id), paid_minor),
+            debit(Account(Kind.CHARGEBACK_LOSS, gateway), given_minor - paid_minor),
+            credit(clearing(gateway), given_minor),
+        )),
+        trip_id,
+    )  # fmt: skip
 
 
 def kept_on_cancel(

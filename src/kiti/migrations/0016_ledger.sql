@@ -17,7 +17,7 @@ CREATE TABLE ledger_entry (
   CONSTRAINT ledger_entry_reverses_key UNIQUE (reverses, trip_id),
   CONSTRAINT ledger_entry_reverses_fkey FOREIGN KEY (reverses, trip_id) REFERENCES ledger_entry,
   CONSTRAINT ledger_entry_source_type_check CHECK (source_type ~ '^[a-z][a-z_]{0,39}$'),
-  CONSTRAINT ledger_entry_purpose_check CHECK (purpose ~ '^[a-z][a-z_]{0,39}$'),
+  CONSTRAINT ledger_entry_purpose_check CHECK (purpose ~ '^[a-z][a-z0-9_]{0,39}$'),
   CONSTRAINT ledger_entry_currency_check CHECK (currency ~ '^[A-Z]{3}$'),
   CONSTRAINT ledger_entry_lines_check CHECK (lines BETWEEN 2 AND 1000)
 );
@@ -175,7 +175,9 @@ BEGIN
     END IF;
   END LOOP;
   FOR r IN
-    SELECT f.refund_id, f.receipt_id, p.trip_id, f.gateway, f.currency, f.amount_minor, f.status
+    SELECT f.refund_id, f.receipt_id, p.trip_id, f.gateway, f.currency, f.amount_minor,
+           least(coalesce(f.given_minor, CASE WHEN f.status = 'succeeded' THEN f.amount_minor ELSE 0 END),
+                 f.amount_minor) AS given_minor
     FROM refund AS f JOIN payment AS p ON p.payment_id = f.payment_id
     ORDER BY f.refund_id
   LOOP
@@ -184,12 +186,12 @@ BEGIN
       ARRAY[r.currency], ARRAY[NULL::uuid], ARRAY[1, 1], ARRAY[1, 2]::smallint[],
       ARRAY['suspense', 'refunds_payable'], ARRAY[r.receipt_id::text, r.refund_id::text],
       ARRAY[r.amount_minor, -r.amount_minor]);
-    IF r.status = 'succeeded' THEN
+    IF r.given_minor > 0 THEN
       PERFORM post_entries_1(
-        ARRAY[gen_random_uuid()], ARRAY[r.trip_id], ARRAY['refund'], ARRAY[r.refund_id], ARRAY['paid'],
+        ARRAY[gen_random_uuid()], ARRAY[r.trip_id], ARRAY['refund'], ARRAY[r.refund_id], ARRAY['given_0'],
         ARRAY[r.currency], ARRAY[NULL::uuid], ARRAY[1, 1], ARRAY[1, 2]::smallint[],
         ARRAY['refunds_payable', 'gateway_clearing'], ARRAY[r.refund_id::text, r.gateway],
-        ARRAY[r.amount_minor, -r.amount_minor]);
+        ARRAY[r.given_minor, -r.given_minor]);
     END IF;
   END LOOP;
 END $$;

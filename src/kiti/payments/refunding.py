@@ -16,12 +16,14 @@ from uuid import UUID
 
 import structlog
 
+from kiti.ledger import postings
+from kiti.ledger.service import post
 from kiti.payments import store_refunds as store
 from kiti.payments.gateways.port import RefundRequest, Refunds, RefundSnapshot
 from kiti.payments.gateways.registry import Gateways
 from kiti.payments.model import RefundStatus, refund_delay_s, refund_settle_s
-from kiti.payments.store_refunds import TakenRefund
-from kiti.platform.db import Database
+from kiti.payments.store_refunds import Given, TakenRefund
+from kiti.platform.db import Conn, Database
 from kiti.platform.money import Money
 
 log: Final = structlog.get_logger("kiti.payments.refunds")
@@ -208,7 +210,7 @@ async def _record(
         status = "failed"
         delay_s = None if is_last_try else delay_s
     async with db.transaction() as conn:
-        await store.record_refund(
+        given_now = await store.record_refund(
             conn,
             refund_id=taken.refund_id,
             status=status,
@@ -216,6 +218,7 @@ async def _record(
             given_minor=given,
             delay_s=delay_s,
         )
+        await _post(conn, given_now)
 
 
 async def _record_look(db: Database, taken: TakenRefund, found: RefundSnapshot) -> None:
@@ -229,12 +232,31 @@ async def _record_look(db: Database, taken: TakenRefund, found: RefundSnapshot) 
         _tell_difference(taken, given)
     is_again = found.status in {"UNKNOWN", "PENDING"}
     async with db.transaction() as conn:
-        await store.record_look(
+        given_now = await store.record_look(
             conn,
             refund_id=taken.refund_id,
             given_minor=given,
             delay_s=refund_delay_s(looks=taken.looks) if is_again else None,
         )
+        await _post(conn, given_now)
+
+
+async def _post(conn: Conn, given: Given | None) -> None:
+    """Post what the gateway gave, or took back, since it was last asked."""
+    if given is None or given.after_minor == given.before_minor:
+        return
+    owed_before = max(given.amount_minor - given.before_minor, 0)
+    owed_after = max(given.amount_minor - given.after_minor, 0)
+    entry = postings.refund_given(
+        refund_id=given.refund_id,
+        look=given.looks,
+        trip_id=given.trip_id,
+        gateway=given.gateway,
+        currency=given.currency,
+        paid_minor=owed_before - owed_after,
+        given_minor=given.after_minor - given.before_minor,
+    )
+    await post(conn, [entry])
 
 
 def _tell_difference(taken: TakenRefund, given: int) -> None:

@@ -12,6 +12,9 @@ from typing import Final
 from uuid import UUID
 
 from kiti.jobs.service import enqueue
+from kiti.ledger import postings
+from kiti.ledger.model import Account, Entry
+from kiti.ledger.service import post
 from kiti.payments import store, store_events, store_receipts, store_refunds, store_watch
 from kiti.payments.gateways.port import CheckoutResult, GatewayReceipt, PaymentSnapshot
 from kiti.payments.model import (
@@ -235,17 +238,61 @@ async def record_receipt(
     if not is_new:
         return False
     await store.mark_succeeded(conn, payment_id=payment.payment_id)
+    await post(conn, _entries(payment, receipt, received))
     left = receipt.amount_minor - use.applied_minor
     if left > 0:
         assert use.refund_reason is not None, "money without a use"  # noqa: S101 (a caller's bug)
-        await owe_refund(conn, receipt=receipt, reason=use.refund_reason, amount_minor=left)
+        await owe_refund(
+            conn,
+            receipt=receipt,
+            trip_id=payment.trip_id,
+            source=postings.suspense(receipt.receipt_id),
+            reason=use.refund_reason,
+            amount_minor=left,
+        )
     return True
 
 
-async def owe_refund(conn: Conn, *, receipt: Receipt, reason: str, amount_minor: int) -> bool:
+def _entries(payment: Payment, receipt: Receipt, received: GatewayReceipt) -> list[Entry]:
+    """How a receipt stands in the ledger: what came, and what the gateway kept of it."""
+    entries = [
+        postings.received(
+            receipt_id=receipt.receipt_id,
+            booking_id=payment.booking_id,
+            trip_id=payment.trip_id,
+            gateway=receipt.gateway,
+            currency=receipt.currency,
+            amount_minor=receipt.amount_minor,
+            applied_minor=receipt.applied_minor,
+        )
+    ]
+    fee = received.fee
+    if fee is not None and fee.amount_minor > 0 and fee.currency == receipt.currency:
+        entries.append(
+            postings.gateway_fee(
+                receipt_id=receipt.receipt_id,
+                trip_id=payment.trip_id,
+                gateway=receipt.gateway,
+                currency=fee.currency,
+                fee_minor=fee.amount_minor,
+            )
+        )
+    return entries
+
+
+async def owe_refund(
+    conn: Conn,
+    *,
+    receipt: Receipt,
+    trip_id: UUID,
+    source: Account,
+    reason: str,
+    amount_minor: int,
+) -> bool:
     """Owe so much of a receipt, once for each reason, and send it by a job.
 
-    False when it is owed already, or when more would go back than came.
+    `source`: the account of the ledger that it comes from: the receipt's suspense, or the funds of
+    the booking it paid for. False when it is owed already, or when more would go back than came.
 
     Locks: the receipt.
     """
@@ -259,6 +306,14 @@ async def owe_refund(conn: Conn, *, receipt: Receipt, reason: str, amount_minor:
         conn, receipt_id=receipt.receipt_id, amount_minor=amount_minor
     )
     assert has_so_much, "a refund larger than its receipt"  # noqa: S101 (rolls the refund back)
+    owed = postings.refund_owed(
+        refund_id=refund_id,
+        source=source,
+        trip_id=trip_id,
+        currency=receipt.currency,
+        amount_minor=amount_minor,
+    )
+    await post(conn, [owed])
     await enqueue(
         conn, kind=SEND_REFUND, payload=SendRefund(refund_id), dedupe=str(refund_id), priority=1
     )

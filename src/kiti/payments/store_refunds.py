@@ -32,6 +32,23 @@ class TakenRefund:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """How a gateway's word moved what it has given back of a refund, in minor units.
+
+    `looks`: how often it was looked at so far; a look moves it once.
+    """
+
+    refund_id: UUID
+    trip_id: UUID
+    gateway: str
+    currency: str
+    amount_minor: int
+    looks: int
+    before_minor: int
+    after_minor: int
+
+
 async def insert_refund(
     conn: Conn, *, refund_id: UUID, receipt: Receipt, reason: str, amount_minor: int
 ) -> bool:
@@ -154,17 +171,30 @@ async def record_refund(
     gateway_refund_id: str | None,
     given_minor: int | None,
     delay_s: float | None,
-) -> None:
-    """What the gateway says of it; one that has succeeded stays so."""
-    await execute(
+) -> Given | None:
+    """What the gateway says of it, and how that moved what was given; None: it has succeeded.
+
+    Locks: the refund.
+    """
+    return await fetch_optional(
         conn,
+        Given,
         """
-        UPDATE refund
-        SET status = $2, gateway_refund_id = coalesce($3, gateway_refund_id), leased_until = NULL,
-            given_minor = coalesce($4, given_minor),
+        UPDATE refund AS r
+        SET status = $2, gateway_refund_id = coalesce($3, r.gateway_refund_id), leased_until = NULL,
+            given_minor = coalesce($4, r.given_minor),
             settled_at = CASE WHEN $2 = 'succeeded' THEN clock_timestamp() END,
             next_try_at = clock_timestamp() + make_interval(secs => $5)
-        WHERE refund_id = $1 AND status <> 'succeeded'
+        FROM (
+          SELECT f.refund_id, p.trip_id, coalesce(f.given_minor, 0) AS before_minor
+          FROM refund AS f
+          JOIN payment AS p ON p.payment_id = f.payment_id
+          WHERE f.refund_id = $1 AND f.status <> 'succeeded'
+          FOR NO KEY UPDATE OF f
+        ) AS was
+        WHERE r.refund_id = was.refund_id
+        RETURNING r.refund_id, was.trip_id, r.gateway, r.currency, r.amount_minor, r.looks,
+                  was.before_minor, coalesce(r.given_minor, 0) AS after_minor
         """,
         refund_id,
         status,
@@ -176,15 +206,28 @@ async def record_refund(
 
 async def record_look(
     conn: Conn, *, refund_id: UUID, given_minor: int | None, delay_s: float | None
-) -> None:
-    """What a later look at a refund that has succeeded found; None: no more looks."""
-    await execute(
+) -> Given | None:
+    """What a later look at a refund that has succeeded found; `delay_s` None: no more looks.
+
+    Locks: the refund.
+    """
+    return await fetch_optional(
         conn,
+        Given,
         """
-        UPDATE refund
-        SET given_minor = coalesce($2, given_minor), leased_until = NULL,
+        UPDATE refund AS r
+        SET given_minor = coalesce($2, r.given_minor), leased_until = NULL,
             next_try_at = clock_timestamp() + make_interval(secs => $3)
-        WHERE refund_id = $1 AND status = 'succeeded'
+        FROM (
+          SELECT f.refund_id, p.trip_id, coalesce(f.given_minor, f.amount_minor) AS before_minor
+          FROM refund AS f
+          JOIN payment AS p ON p.payment_id = f.payment_id
+          WHERE f.refund_id = $1 AND f.status = 'succeeded'
+          FOR NO KEY UPDATE OF f
+        ) AS was
+        WHERE r.refund_id = was.refund_id
+        RETURNING r.refund_id, was.trip_id, r.gateway, r.currency, r.amount_minor, r.looks,
+                  was.before_minor, coalesce(r.given_minor, was.before_minor) AS after_minor
         """,
         refund_id,
         given_minor,
