@@ -15,6 +15,7 @@ from cyclopts import App, Parameter, Token, validators
 
 from kiti import sandbox as simulated
 from kiti.app import accounts, checks, importing, serving
+from kiti.cli_timetable import add_timetable_commands
 from kiti.config import ConfigurationError, Settings, load_settings
 from kiti.identity.model import Role
 from kiti.platform.errors import DomainError
@@ -111,6 +112,9 @@ def _settings() -> Settings:
         sys.stderr.write(f"kiti: {warning}\n")
     configure_logging(is_plain=sys.stderr.isatty())
     return settings
+
+
+add_timetable_commands(app, importer, _settings)
 
 
 @app.command

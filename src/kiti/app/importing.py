@@ -79,7 +79,7 @@ def run(  # the command's arguments, one each
         finally:
             await db.close()
 
-    with database(settings) as (dsn, _), _progress() as tell:
+    with database(settings) as (dsn, _), progress_bar() as tell:
         make_schema_ready(settings, dsn)
         report = asyncio.run(work(dsn, tell))
     sys.stdout.write(f"{json.dumps(report.to_dict())}\n" if is_json else report.text())
@@ -100,7 +100,7 @@ def _shift(text: str | None) -> Shift | None:
 
 
 @contextmanager
-def _progress() -> Generator[Tell]:
+def progress_bar() -> Generator[Tell]:
     """A bar on stderr when that is a terminal; else nothing."""
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -57,8 +57,10 @@ def _decoded(raw: bytes, file: str) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """The separator that stands outside quotes most often in the first line with any."""
+    """The separator most often outside quotes in the first line with any that is no remark."""
     for line in text.splitlines():
+        if line.lstrip('" ').startswith("#"):
+            continue
         plain = "".join(line.split('"')[::2])
         counts = [plain.count(separator) for separator in _SEPARATORS]
         if any(counts):
