@@ -13,12 +13,12 @@ from kiti.booking.restocking import lock_stock, remake_stock
 from kiti.booking.service import (
     cancel_seats,
     confirm_booking,
-    expire_seats,
     free_seats,
     get_booking,
     get_stock,
     release_hold,
 )
+from kiti.booking.sweeping import expire_seats
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, Database
 from waiting import until

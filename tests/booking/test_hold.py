@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from booking_make import NO_LIMITS, hold, let_expire, make_request, make_stock
 from kiti.booking.model import HoldLimits
-from kiti.booking.service import expire_seats, get_stock, hold_many
+from kiti.booking.service import get_stock, hold_many
+from kiti.booking.sweeping import expire_seats
 from kiti.platform.db import Database
 from kiti.platform.ids import new_id
 

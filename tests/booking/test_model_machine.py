@@ -23,13 +23,13 @@ from kiti.booking.audit import audit
 from kiti.booking.service import (
     cancel_seats,
     confirm_booking,
-    expire_seats,
     extend_hold,
     find_booking,
     get_stock,
     hold_many,
     release_hold,
 )
+from kiti.booking.sweeping import expire_seats
 from kiti.platform.clock import utc_now
 from kiti.platform.db import SERVER_SETTINGS, Conn, Database
 from kiti.platform.errors import DomainError

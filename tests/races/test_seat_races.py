@@ -14,11 +14,11 @@ from kiti.booking.model import HoldRequest, SeatsUnavailable
 from kiti.booking.service import (
     cancel_seats,
     confirm_booking,
-    expire_seats,
     get_booking,
     hold_many,
     release_hold,
 )
+from kiti.booking.sweeping import expire_seats
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, Database
 from kiti.platform.errors import DomainError

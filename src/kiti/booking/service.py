@@ -34,11 +34,10 @@ from kiti.booking.stock import Occupancy, Shape, to_int
 from kiti.jobs.service import enqueue
 from kiti.network.model import TripSheet
 from kiti.network.service import Catalogue
-from kiti.platform.db import Conn, Database
+from kiti.platform.db import Conn
 from kiti.platform.ids import new_code, new_id
 
 TICKET_CODE_LENGTH = 17  # 29 letters: 82 bits
-EXPIRE_BATCH = 1000
 RELEASED_JOB = "booking.released"
 
 
@@ -351,20 +350,6 @@ async def cancel_seats(conn: Conn, *, booking_id: UUID, seats: Sequence[int]) ->
     if outcome == "not_its_seats":
         raise NotItsSeats
     return await get_booking(conn, booking_id=booking_id, holder_id=None)
-
-
-async def expire_seats(db: Database) -> int:
-    """Tidy up: give back the seats of every hold that has ended. How many holds.
-
-    Nobody waits for it: every statement that reads or takes seats judges by the clock itself.
-    """
-    expired = 0
-    while True:
-        async with db.connection() as conn:
-            trips = await store.list_due_trips(conn, limit=EXPIRE_BATCH)
-            if not trips:
-                return expired
-            expired += await store.expire_trips(conn, trip_ids=trips)
 
 
 async def list_tickets(conn: Conn, *, booking_ids: Sequence[UUID]) -> dict[UUID, list[Ticket]]:

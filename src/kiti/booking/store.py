@@ -322,25 +322,48 @@ async def cancel_seats(conn: Conn, *, trip_id: UUID, booking_id: UUID, seats: Se
     return await fetch_value(conn, "SELECT cancel_seats_2($1, $2, $3)", trip_id, booking_id, seats)
 
 
-async def list_due_trips(conn: Conn, *, limit: int) -> list[UUID]:
-    """Trips with a hold that has ended, the longest over first; `limit` holds looked at."""
-    found: list[UUID] | None = await fetch_value(
+@dataclass(frozen=True, slots=True)
+class DuePage:
+    """Trips with holds that have ended, and the last of the `holds` that were looked at."""
+
+    trip_ids: list[UUID]
+    holds: int
+    last_expires_at: datetime
+    last_trip_id: UUID
+
+
+async def find_due_page(
+    conn: Conn, *, after: tuple[datetime, UUID] | None, limit: int
+) -> DuePage | None:
+    """Of the holds that have ended the next `limit`, the longest over first; None when no more.
+
+    `after`: end and trip of the last one before.
+    """
+    expires_at, trip_id = after or (None, None)
+    return await fetch_optional(
         conn,
+        DuePage,
         """
-        SELECT array_agg(DISTINCT trip_id)
+        SELECT array_agg(DISTINCT trip_id) AS trip_ids, count(*) AS holds,
+               max(expires_at) AS last_expires_at,
+               (array_agg(trip_id ORDER BY expires_at DESC, trip_id DESC))[1] AS last_trip_id
         FROM (
-          SELECT trip_id FROM booking
+          SELECT expires_at, trip_id FROM booking
           WHERE status = 'held' AND expires_at > '-infinity'
             AND expires_at <= (SELECT clock_timestamp())
-          ORDER BY expires_at
-          LIMIT $1
+            AND (expires_at, trip_id) > (coalesce($1, '-infinity'::timestamptz),
+                                         coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid))
+          ORDER BY expires_at, trip_id
+          LIMIT $3
         ) AS due
+        HAVING count(*) > 0
         """,
+        expires_at,
+        trip_id,
         limit,
     )
-    return found or []
 
 
 async def expire_trips(conn: Conn, *, trip_ids: Sequence[UUID]) -> int:
-    """Give back the due holds of these trips; how many. Locks: the trips, ids ascending."""
-    return await fetch_value(conn, "SELECT expire_trips_1($1)", trip_ids)
+    """Give back the due holds of those trips that nobody has locked; how many. Locks: these."""
+    return await fetch_value(conn, "SELECT expire_trips_2($1)", trip_ids)
