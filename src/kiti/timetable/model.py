@@ -11,6 +11,8 @@ from kiti.fares.model import PassengerType
 
 WINDOW_DAYS: Final = 60
 WINDOW_DAYS_MAX: Final = 732
+_FIRST_DAY: Final = date(1970, 1, 1)
+_LAST_DAY: Final = date(2200, 12, 31)
 FEED_NAME_MAX: Final = 100
 
 # What is going on, how much of it is done, and how much there is in all (0: not known yet).
@@ -23,8 +25,16 @@ Shift = date | Literal["fullest"]
 _MAPPING: Final = re.compile(r"(?P<fare>.+)=(?P<seat_class>[A-Z][A-Z0-9_]*)/(?P<kind>[A-Z]+)")
 
 
+def printable(text: str) -> str:
+    """The same for a terminal: what a feed says may hold signs that command it."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
 class ImportRefused(Exception):
     """The import cannot begin or go on; the message is one line for the person who asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class NotAFeed(ImportRefused):
@@ -126,8 +136,12 @@ def window_of(first: date | None, last: date | None, *, today: date) -> Window:
     """The days asked for: from today, 60 in all, when nothing else is said.
 
     Raises:
-        BadWindow: the end is before the beginning, or more than two years after it.
+        BadWindow: the end is before the beginning, or more than two years after it, or one of them
+            is out of this world.
     """
+    for day in (first, last):
+        if day is not None and not _FIRST_DAY <= day <= _LAST_DAY:
+            raise BadWindow(f"{day}: service dates are from {_FIRST_DAY} to {_LAST_DAY}")
     begin = today if first is None else first
     end = begin + timedelta(days=WINDOW_DAYS - 1) if last is None else last
     if end < begin:

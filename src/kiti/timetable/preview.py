@@ -7,6 +7,7 @@ from typing import Final
 from kiti.fares.model import STANDARD
 from kiti.platform.money import Money
 from kiti.timetable.gtfs.model import Feed, Pattern
+from kiti.timetable.model import BadWindow
 from kiti.timetable.planner import Plan
 from kiti.timetable.remarks import Code, counted
 from kiti.timetable.report import Report, RoutePlan
@@ -15,6 +16,8 @@ from kiti.timetable.tariffs import Tariffs, adult_fare
 ROUTES_MAX: Final = 20
 # Above this an import takes long enough that it is said before the first row is written.
 TRIPS_MANY: Final = 1_000_000
+# A year of a city's minibuses; what is more is a mistake, or is imported month by month.
+TRIPS_MAX: Final = 50_000_000
 # Measured on two cores, trips of four calls; what a person plans by, not a promise.
 _TRIPS_A_MINUTE: Final = 150_000
 
@@ -41,6 +44,9 @@ def describe_plan(
     """Tell the report what will be for sale, route by route, and what is odd about it as a whole.
 
     `payable` are the currencies that some gateway here takes; None when that is not known.
+
+    Raises:
+        BadWindow: more trips are planned than Kiti takes in one import.
     """
     loads = _loads(plan)
     report.runs_planned = sum(load.runs for load in loads.values())
@@ -64,6 +70,10 @@ def describe_plan(
         currency = tariffs.by_route[route_id].currency
         if payable is not None and currency not in payable:
             report.note(Code.CURRENCY_NOT_PAYABLE, f"{route_id} ({currency})")
+    if report.runs_planned > TRIPS_MAX:
+        raise BadWindow(
+            f"{report.runs_planned:,} trips are planned; {TRIPS_MAX:,} at most: ask for fewer days"
+        )
     if report.runs_planned > TRIPS_MANY:
         minutes = report.runs_planned // _TRIPS_A_MINUTE
         report.warnings.append(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from kiti.timetable.model import Window
+from kiti.timetable.model import Window, printable
 from kiti.timetable.remarks import Code, Level, counted
 from kiti.timetable.renewal_changes import Changes, Kind
 
@@ -109,7 +109,7 @@ class Report:
                 lines += ["", title]
             for code, finding in found:
                 lines += _lines(code, finding)
-        return "\n".join(lines) + "\n"
+        return "".join(f"{printable(line)}\n" for line in lines)
 
     def _summary(self) -> list[str]:
         read = ", ".join(f"{name} {rows:,}" for name, rows in self.rows.items())
