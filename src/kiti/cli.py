@@ -14,7 +14,7 @@ import cyclopts
 from cyclopts import App, Parameter, Token, validators
 
 from kiti import sandbox as simulated
-from kiti.app import accounts, checks, importing, serving
+from kiti.app import accounts, checks, importing, reviewing, serving
 from kiti.cli_timetable import add_timetable_commands
 from kiti.config import ConfigurationError, Settings, load_settings
 from kiti.identity.model import Role
@@ -35,13 +35,19 @@ def _whole(_type: object, tokens: Sequence[Token]) -> int:
     return int(text)
 
 
+def _is_said(_type: object, text: str) -> None:
+    if not text.strip():
+        raise ValueError("a name, not nothing")
+
+
 MinorUnits = Annotated[int | None, Parameter(converter=_whole)]
 
 app = App(name="kiti", help="Sells seats on buses, ferries and trains.")
 demo = App(name="demo", help="The whole product with a demo network and simulated gateways.")
 importer = App(name="import", help="Bring a timetable in.")
 user = App(name="user", help="Accounts.")
-for group in (demo, importer, user):
+review = App(name="review", help="Trips that changed after somebody had booked them.")
+for group in (demo, importer, user, review):
     app.command(group)
 
 
@@ -261,6 +267,43 @@ def create(
     return accounts.create(
         _settings(), email=email, role=role, operator_id=operator, password=password
     )
+
+
+Who = Annotated[str, Parameter(validator=_is_said)]
+
+
+@review.default
+def show_reviews(*, json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> int:
+    """List the trips that wait for a decision: as booked, as the timetable has them now."""
+    return reviewing.show(_settings(), is_json=json)
+
+
+@review.command(name="keep")
+def keep_trip(trip: UUID, *, by: Who = "command line") -> int:
+    """Let a trip run as it was booked, and sell it again.
+
+    Parameters
+    ----------
+    trip
+        Its id.
+    by
+        Who decided, for the record.
+    """
+    return reviewing.keep_trip(_settings(), trip, by=by)
+
+
+@review.command(name="move")
+def move_trip(trip: UUID, *, by: Who = "command line") -> int:
+    """Let a trip follow its timetable to other times, with all its bookings.
+
+    Parameters
+    ----------
+    trip
+        Its id.
+    by
+        Who decided, for the record.
+    """
+    return reviewing.move_trip(_settings(), trip, by=by)
 
 
 @app.command

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from kiti.platform.errors import Conflict
+from kiti.platform.errors import Conflict, NotFound
 
 EXAMPLES_MAX: Final = 5
 _EXAMPLE_LENGTH_MAX: Final = 160
@@ -17,6 +17,14 @@ class FeedBusy(Conflict):
 
 class TooManyRemovals(Conflict):
     """More than half of the trips on file would go: the source may be cut short."""
+
+
+class NoSuchReview(NotFound):
+    """The trip does not wait for anybody's decision."""
+
+
+class MoveImpossible(Conflict):
+    """The trip cannot follow its timetable with its bookings: more than its times would change."""
 
 
 class Kind(Enum):
