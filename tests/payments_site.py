@@ -16,15 +16,14 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from kiti.app.checks import find_breaches
 from kiti.app.child_web import KEEP_ALIVE_S
 from kiti.booking import routes as booking_routes
-from kiti.booking.audit import audit as audit_booking
 from kiti.booking.counter import Counter
 from kiti.booking.sales import Sales
 from kiti.booking.ticket_view import TicketDesk
 from kiti.booking.tickets import TicketSigner
 from kiti.checkout import routes_bookings, routes_payments
-from kiti.checkout.audit import audit as audit_checkout
 from kiti.checkout.desk import Desk
 from kiti.checkout.jobs import handlers, named_jobs
 from kiti.checkout.till import Till
@@ -34,11 +33,9 @@ from kiti.fares.service import FareTables
 from kiti.identity.parts import Identity
 from kiti.identity.passwords import Passwords
 from kiti.jobs import routes as jobs_routes
-from kiti.jobs.audit import audit as audit_jobs
 from kiti.jobs.worker import Worker, WorkerLimits
 from kiti.network.catalogue import Catalogue
 from kiti.network.model import TripSheet
-from kiti.payments.audit import audit as audit_payments
 from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
 from kiti.payments.gateways.registry import Gateways
 from kiti.payments.routes import webhook_routes
@@ -236,13 +233,9 @@ class Site:
         return [refund for charge in charges for refund in charge["refunds"]]
 
     async def breaches(self) -> list[Finding]:
+        """As `kiti audit` finds them."""
         async with self.db.connection() as conn:
-            return [
-                *await audit_booking(conn),
-                *await audit_payments(conn),
-                *await audit_checkout(conn),
-                *await audit_jobs(conn),
-            ]
+            return await find_breaches(conn)
 
 
 class _Server(uvicorn.Server):

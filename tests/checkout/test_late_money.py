@@ -5,24 +5,20 @@ from typing import Final
 
 import pytest
 
-from paying_steps import assert_confirmed_once, assert_refunded, expire, open_unheard, refunds
+from paying_steps import (
+    assert_confirmed_once,
+    assert_refunded,
+    expire,
+    give_up,
+    open_unheard,
+    refunds,
+)
 from payments_site import Passenger, Site
-from search_site import set_status
 
 LATE_S: Final = 61 * 60
 
 
-async def test_31_late_money_takes_the_same_seat_again(site: Site) -> None:
-    ada, payment = await open_unheard(site)
-    await expire(site, ada, ago_s=LATE_S - 120)
-    assert (await ada.read())["status"] == "EXPIRED"
-    await site.pay(payment)
-    assert (await ada.status(payment))["status"] == "SUCCEEDED"
-    assert await refunds(ada, payment) == []
-    await assert_confirmed_once(site, ada)
-
-
-async def test_31_too_late_goes_back_though_the_seat_is_free(site: Site) -> None:
+async def test_too_late_goes_back_though_the_seat_is_free(site: Site) -> None:
     ada, payment = await open_unheard(site)
     await expire(site, ada, ago_s=LATE_S)
     await site.pay(payment)
@@ -31,21 +27,7 @@ async def test_31_too_late_goes_back_though_the_seat_is_free(site: Site) -> None
     assert (await ada.read())["status"] == "EXPIRED"
 
 
-async def test_32_the_seat_was_sold_meanwhile(site: Site) -> None:
-    sheet = await site.trip()
-    ada, payment = await open_unheard(site, sheet=sheet)
-    await expire(site, ada)
-    obi = await site.passenger(sheet)
-    await site.pay(payment)
-    await site.job("poll-payments")
-    await assert_refunded(site, ada, payment, "SEATS_GONE")
-    theirs = await obi.open()
-    await site.pay(theirs)
-    await obi.status(theirs)
-    await assert_confirmed_once(site, obi)
-
-
-async def test_32_the_holder_has_another_booking_on_the_trip(site: Site) -> None:
+async def test_the_holder_has_another_booking_on_the_trip(site: Site) -> None:
     sheet = await site.trip()
     ada, late = await open_unheard(site, sheet=sheet)
     await expire(site, ada)
@@ -60,72 +42,14 @@ async def test_32_the_holder_has_another_booking_on_the_trip(site: Site) -> None
     await assert_refunded(site, ada, late, "OTHER_BOOKING")
 
 
-async def test_34_money_after_the_hold_was_given_back(site: Site) -> None:
-    ada, payment = await open_unheard(site)
-    path = f"/api/bookings/reserve/{ada.booking['bookingId']}"
-    assert (await site.client.delete(path, headers=ada.headers)).status_code == 204
-    await site.work()
-    assert (await ada.status(payment))["status"] == "CANCELLED"
-    await site.pay(payment)
-    await site.job("poll-payments")
-    await assert_refunded(site, ada, payment, "BOOKING_RELEASED")
-
-
-@pytest.mark.parametrize(
-    ("trip", "is_late", "reason"),
-    [
-        ("cancelled", False, "TRIP_CANCELLED"),
-        ("cancelled", True, "TRIP_CANCELLED"),
-        ("closed", True, "SALES_CLOSED"),
-    ],
-)
-async def test_34_money_for_a_trip_that_is_not_sold_any_more(
-    site: Site,
-    trip: str,
-    is_late: bool,  # noqa: FBT001
-    reason: str,
-) -> None:
-    sheet = await site.trip()
-    ada, payment = await open_unheard(site, sheet=sheet)
-    if is_late:
-        await expire(site, ada)
-    await set_status(site.db, sheet, trip)
-    await site.pay(payment)
-    await site.job("poll-payments")
-    await assert_refunded(site, ada, payment, reason)
-
-
-async def test_36_a_webhook_that_never_comes_is_polled(site: Site) -> None:
+async def test_a_webhook_that_never_comes_is_polled(site: Site) -> None:
     ada, payment = await open_unheard(site)
     await site.pay(payment)
     await site.job("poll-payments")
     await assert_confirmed_once(site, ada)
 
 
-async def give_up(site: Site) -> None:
-    """As if the link and its grace had ended."""
-    await site.value(
-        "UPDATE payment SET created_at = created_at - interval '1 hour',"
-        " expires_at = expires_at - interval '1 hour',"
-        " gives_up_at = gives_up_at - interval '1 hour' RETURNING 1"
-    )
-
-
-async def test_36_nobody_paid_and_the_attempt_expires_still_watched(site: Site) -> None:
-    ada, payment = await open_unheard(site)
-    await site.job("poll-payments")
-    assert (await ada.status(payment))["status"] == "PENDING"
-    await give_up(site)
-    await site.job("poll-payments")
-    assert (await ada.status(payment))["status"] == "EXPIRED"
-    await expire(site, ada)
-    await site.money_unannounced(payment)
-    await site.job("poll-payments")
-    assert (await ada.status(payment))["status"] == "SUCCEEDED"
-    await assert_confirmed_once(site, ada)
-
-
-async def test_36_a_silent_gateway_does_not_keep_it_pending_for_ever(site: Site) -> None:
+async def test_a_silent_gateway_does_not_keep_it_pending_for_ever(site: Site) -> None:
     ada, payment = await open_unheard(site)
     await site.pay(payment)
     await give_up(site)

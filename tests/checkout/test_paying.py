@@ -6,14 +6,11 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 import asyncpg
-import httpx2
-import pytest
 
 from kiti.payments import service as payments
 from kiti.payments.model import NewPayment, PaymentMethod
 from kiti.platform.ids import new_id
 from kiti.platform.money import Money
-from paying_steps import attempts, problem
 from payments_site import Passenger, Site
 
 REPLAYED = "idempotent-replayed"
@@ -40,79 +37,6 @@ async def test_a_seat_is_paid_and_confirmed(site: Site) -> None:
     assert await site.breaches() == []
 
 
-async def test_1_same_key_same_body_same_answer(site: Site) -> None:
-    ada = await site.passenger()
-    body = ada.body()
-    first, *more = [
-        await site.client.post("/api/payments/initiate", json=body, headers=ada.headers)
-        for _ in range(3)
-    ]
-    reordered = dict(reversed(body.items()))
-    more.append(
-        await site.client.post("/api/payments/initiate", json=reordered, headers=ada.headers)
-    )
-    assert first.status_code == 201
-    assert REPLAYED not in first.headers
-    for again in more:
-        assert (again.status_code, again.content) == (201, first.content)
-        assert again.headers[REPLAYED] == "true"
-    assert len(await attempts(site, ada)) == 1
-    assert await site.calls("create") == 1
-
-
-async def test_2_same_key_fifty_at_once(site: Site) -> None:
-    ada = await site.passenger()
-    body = ada.body()
-    gate = asyncio.Barrier(50)
-
-    async def call() -> httpx2.Response:
-        await gate.wait()
-        return await site.client.post("/api/payments/initiate", json=body, headers=ada.headers)
-
-    answers = await asyncio.gather(*(call() for _ in range(50)))
-    good = [each for each in answers if each.status_code == 201]
-    assert {each.status_code for each in answers} <= {201, 409}
-    assert good
-    assert len({each.content for each in good}) == 1
-    assert sum(REPLAYED not in each.headers for each in good) == 1
-    assert await site.calls("create") == 1
-    assert len(await attempts(site, ada)) == 1
-
-
-async def test_3_same_key_other_body(site: Site) -> None:
-    ada = await site.passenger()
-    key = str(uuid4())
-    await ada.open(idempotencyKey=key)
-    for change in ({"amount": ada.total + 1}, {"paymentMethod": "USSD"}, {"nonsense": 1}):
-        answer = await ada.initiate(idempotencyKey=key, **change)
-        assert problem(answer) == (422, "IDEMPOTENCY_KEY_REUSED")
-    assert await site.calls("create") == 1
-
-
-@pytest.mark.parametrize(
-    ("key", "header", "code"),
-    [
-        (..., None, "IDEMPOTENCY_KEY_MISSING"),
-        ("", None, "IDEMPOTENCY_KEY_INVALID"),
-        ("x" * 256, None, "IDEMPOTENCY_KEY_INVALID"),
-        ("a key", None, "IDEMPOTENCY_KEY_INVALID"),
-        ("ключ", None, "IDEMPOTENCY_KEY_INVALID"),
-        (7, None, "IDEMPOTENCY_KEY_INVALID"),
-        ("one", "other", "IDEMPOTENCY_KEY_INVALID"),
-    ],
-)
-async def test_4_the_key_must_be_good(
-    site: Site, key: object, header: str | None, code: str
-) -> None:
-    ada = await site.passenger()
-    headers = ada.headers | ({} if header is None else {"idempotency-key": header})
-    answer = await site.client.post(
-        "/api/payments/initiate", json=ada.body(idempotencyKey=key), headers=headers
-    )
-    assert problem(answer) == (400, code)
-    assert await attempts(site, ada) == []
-
-
 async def test_the_key_may_come_in_the_header(site: Site) -> None:
     ada = await site.passenger()
     key = "k" * 255
@@ -126,20 +50,6 @@ async def test_the_key_may_come_in_the_header(site: Site) -> None:
     assert by_body.content == by_header.content
 
 
-async def test_5_two_passengers_may_use_one_key(site: Site) -> None:
-    ada, obi = await site.passenger(), await site.passenger()
-    one = await ada.open(idempotencyKey="the-same")
-    two = await obi.open(idempotencyKey="the-same")
-    assert one["paymentId"] != two["paymentId"]
-    assert (await ada.status(one))["bookingId"] == ada.booking["bookingId"]
-    answer = await site.client.get(
-        "/api/payments/status",
-        params={"transactionId": one["transactionId"]},
-        headers=obi.headers,
-    )
-    assert problem(answer) == (404, "NOT_FOUND")
-
-
 async def test_a_refusal_leaves_the_key_free(site: Site) -> None:
     ada = await site.passenger()
     key = str(uuid4())
@@ -150,25 +60,7 @@ async def test_a_refusal_leaves_the_key_free(site: Site) -> None:
     assert REPLAYED not in again.headers
 
 
-async def test_10_a_double_click_finds_the_open_attempt(site: Site) -> None:
-    ada = await site.passenger()
-    gate = asyncio.Barrier(8)
-
-    async def click() -> httpx2.Response:
-        await gate.wait()
-        return await ada.initiate()
-
-    answers = await asyncio.gather(*(click() for _ in range(8)))
-    assert sorted(each.status_code for each in answers) == [200] * 7 + [201]
-    assert len({each.json()["redirectUrl"] for each in answers}) == 1
-    assert await site.calls("create") == 1
-    later = await ada.initiate()
-    assert later.status_code == 200
-    assert later.json()["transactionId"] == answers[0].json()["transactionId"]
-    assert REPLAYED not in later.headers
-
-
-async def test_10_without_the_lock_a_double_click_begins_twice(site: Site) -> None:
+async def test_without_the_lock_a_double_click_begins_twice(site: Site) -> None:
     """The twin: without the booking's lock both find none open and begin; the index stops one."""
     ada = await site.passenger()
     gate = asyncio.Barrier(2)

@@ -19,27 +19,6 @@ from payments_site import Site
 from waiting import until
 
 
-async def test_11_the_total_stands_though_fares_have_changed(site: Site) -> None:
-    sheet = await site.trip()
-    ada = await site.passenger(sheet)
-    await site.value("UPDATE fare_table SET per_km_minor = per_km_minor * 2 RETURNING 1")
-    await site.value("UPDATE trip SET version = version + 1 RETURNING 1")
-    assert problem(await ada.initiate(amount=ada.total * 2)) == (422, "AMOUNT_MISMATCH")
-    payment = await ada.open()
-    assert payment["amount"] == ada.total
-    await site.pay(payment)
-    assert (await ada.status(payment))["status"] == "SUCCEEDED"
-    assert (await ada.read())["total"] == ada.booking["total"]
-
-
-async def test_12_whole_currencies_go_out_whole(site: Site) -> None:
-    fares = NewFareTable("Uganda", "UGX", per_km_minor=100, minimum_minor=5_000)
-    ada = await site.passenger(await site.trip(fares=fares))
-    payment = await ada.open(paymentMethod="MOBILE_MONEY")
-    known = await site.sandbox.payment(payment["transactionId"])
-    assert (known["amount"], known["currency"]) == (ada.total, "UGX")
-
-
 async def test_the_booking_says_what_it_costs(site: Site) -> None:
     ada = await site.passenger()
     total = ada.booking["total"]

@@ -6,25 +6,12 @@ import asyncpg
 import pytest
 
 from kiti.checkout.settling import settle
-from kiti.checkout.watching import come_back, poll_payments
+from kiti.checkout.watching import poll_payments
 from kiti.payments.gateways.port import GatewayReceipt, PaymentSnapshot
 from kiti.payments.service import claim_watched
 from kiti.platform.money import Money
 from paying_steps import assert_confirmed_once, assert_refunded, open_unheard, refunds
 from payments_site import Site
-
-
-async def test_27_too_little_goes_back_whole(site: Site) -> None:
-    ada, payment = await open_unheard(site)
-    await site.pay(payment, "pay_wrong_amount")
-    status = await ada.status(payment)
-    assert status["received"] == {"amount": ada.total - 1, "currency": "NGN"}
-    await assert_refunded(site, ada, payment, "UNDERPAID", money=Money(ada.total - 1, "NGN"))
-    assert (await ada.read())["status"] == "HELD"
-    again = await ada.open()  # the hold is still theirs to pay
-    await site.pay(again)
-    assert (await ada.status(again))["status"] == "SUCCEEDED"
-    await assert_confirmed_once(site, ada)
 
 
 async def test_two_parts_of_the_price_do_not_add_up(site: Site) -> None:
@@ -40,50 +27,7 @@ async def test_two_parts_of_the_price_do_not_add_up(site: Site) -> None:
     assert await site.breaches() == []
 
 
-async def test_28_too_much_confirms_and_the_excess_goes_back_once(site: Site) -> None:
-    ada = await site.passenger()
-    await site.sandbox.fault("create", "wrong_amount", amount=ada.major + 50)
-    payment = await ada.open()
-    await site.pay(payment)
-    await site.webhook(payment)
-    await site.work()
-    await site.job("poll-payments")
-    await assert_refunded(site, ada, payment, "OVERPAID", money=Money(5000, "NGN"))
-    await assert_confirmed_once(site, ada)
-
-
-async def test_29_the_right_number_in_the_wrong_currency(site: Site) -> None:
-    ada = await site.passenger()
-    await site.sandbox.fault("create", "wrong_currency", currency="KES")
-    payment = await ada.open()
-    await site.pay(payment)
-    await site.webhook(payment)
-    await assert_refunded(site, ada, payment, "WRONG_CURRENCY", money=Money(ada.total, "KES"))
-    assert (await ada.read())["status"] == "HELD"
-
-
-async def test_30_the_payer_bears_the_fee(site: Site) -> None:
-    await site.sandbox.options(customer_bears_fee=True)
-    ada, payment = await open_unheard(site)
-    await site.pay(payment)
-    assert (await ada.status(payment))["received"]["amount"] == ada.total
-    assert await site.value("SELECT charged_minor > amount_minor FROM payment_receipt")
-    await assert_confirmed_once(site, ada)
-
-
-async def test_33_one_reference_paid_twice_gives_one_ticket(site: Site) -> None:
-    ada = await site.passenger()
-    await site.sandbox.fault("create", "duplicate")
-    payment = await ada.open()
-    await site.pay(payment)
-    await site.webhook(payment, 2)
-    await assert_refunded(site, ada, payment, "DUPLICATE")
-    await assert_confirmed_once(site, ada)
-    status = await ada.status(payment)
-    assert status["received"] == {"amount": 2 * ada.total, "currency": "NGN"}
-
-
-async def test_33_a_second_payment_that_nobody_announced_is_found(site: Site) -> None:
+async def test_a_second_payment_that_nobody_announced_is_found(site: Site) -> None:
     ada, payment = await open_unheard(site)
     await site.pay(payment)
     assert (await ada.status(payment))["status"] == "SUCCEEDED"
@@ -145,39 +89,6 @@ async def test_those_whose_outcome_is_open_are_asked_about_first(site: Site) -> 
     async with site.db.transaction() as conn:
         (first,) = await claim_watched(conn, limit=1)
     assert first.reference == pending["transactionId"]
-
-
-async def test_35_a_forged_return_changes_nothing(site: Site) -> None:
-    ada, payment = await open_unheard(site)
-    obi, paid = await open_unheard(site)
-    await site.pay(paid)
-    (theirs,) = (await site.sandbox.payment(paid["transactionId"]))["charges"]
-    for hint in (str(theirs["id"]), "1", "successful", ""):
-        found = await come_back(
-            site.db,
-            site.till,
-            reference=payment["transactionId"],
-            gateway_transaction_id=hint,
-        )
-        assert found is not None
-        assert found.wire_status == "PENDING"
-        await site.value("UPDATE payment SET asked_at = NULL RETURNING 1")
-    assert (
-        await come_back(site.db, site.till, reference="KT-X", gateway_transaction_id=None)
-    ) is None
-    assert (await ada.read())["status"] == "HELD"
-    assert (await obi.status(paid))["status"] == "SUCCEEDED"
-    assert await site.breaches() == []
-
-
-@pytest.mark.parametrize("fault", ["lose_reply", "error_after", "drop"])
-async def test_37_silence_is_no_failure(site: Site, fault: str) -> None:
-    ada, payment = await open_unheard(site)
-    await site.pay(payment)
-    await site.sandbox.fault("verify", fault)
-    assert (await ada.status(payment))["status"] == "PENDING"
-    await site.job("poll-payments")
-    await assert_confirmed_once(site, ada)
 
 
 async def test_not_found_stays_pending(site: Site) -> None:

@@ -99,7 +99,7 @@ async def test_every_order_reaches_the_same_end(
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_38_all_at_once_have_one_effect(site: Site, case: str) -> None:
+async def test_all_at_once_have_one_effect(site: Site, case: str) -> None:
     ada, payment = await paid_as(site, case)
     await asyncio.gather(*(way(site, ada, payment) for way in WAYS * 2 if way is not by_poll))
     await assert_end(site, ada, payment, case)
