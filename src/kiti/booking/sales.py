@@ -26,13 +26,14 @@ from kiti.fares.service import FareTables, quote, seat_fares
 from kiti.network.model import NoSuchTrip, Segment, TripSheet
 from kiti.network.service import Catalogue
 from kiti.platform.db import Conn, Database
-from kiti.platform.errors import ValidationFailed
+from kiti.platform.errors import Overloaded, ValidationFailed
 from kiti.platform.ids import new_code, new_id
 from kiti.platform.money import Money, total
 
 REFERENCE_LENGTH: Final = 8
 GUEST_SHARE: Final = 500  # thousandths of a trip's seats that guests may hold unsold, together
 RETRY_AFTER_HOLDS_S: Final = 60
+LOOKS_MAX: Final = 5  # a trip changes rarely: twice between two reads is chance already
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,10 @@ class Availability:
         return sum(seat.status == "AVAILABLE" for seat in self.seats)
 
 
+class _SheetTooOld(Exception):
+    """The trip has changed since its sheet was kept: its seats are of another layout or stops."""
+
+
 class Sales:
     """What a sale needs beside the database: trips, fares and the limits of a hold."""
 
@@ -141,7 +146,10 @@ class Sales:
         That is where seats were not asked for by name, or the trip has changed meanwhile.
         """
         sheet = await self._catalogue.sheet(conn, wanted.trip_id)
-        request = await self._request(conn, sheet, wanted, holder)
+        try:
+            request = await self._request(conn, sheet, wanted, holder)
+        except _SheetTooOld:
+            return None
         (outcome,) = await hold_many(conn, [request], self._limits)
         is_ours = outcome.outcome == "unavailable" and wanted.labels is None
         if is_ours or outcome.outcome == "stale":
@@ -205,11 +213,10 @@ class Sales:
         Raises:
             NoSuchTrip, StopNotOnTrip, SegmentBackwards.
         """
-        sheet = await self._catalogue.sheet(conn, trip_id)
+        sheet, stock = await self._look(conn, trip_id)
         segment = sheet.segment(from_stop_id, to_stop_id)
         table = await self._fare_tables.table(conn, sheet.fare_table_id)
         prices = seat_fares(sheet, segment, table)
-        stock = await _stock(conn, trip_id)
         statuses = stock.occupancy.statuses(segment.first, segment.last)
         if not stock.is_on_sale:
             statuses = ["BLOCKED" if each == "AVAILABLE" else each for each in statuses]
@@ -223,6 +230,15 @@ class Sales:
             for seat in sheet.layout.seats
         )
         return Availability(sheet, segment, seats, stock.now, _etag(sheet, segment, seats))
+
+    async def _look(self, conn: Conn, trip_id: UUID) -> tuple[TripSheet, Stock]:
+        """A trip and its seats, of one version: it may change after it was kept, or in between."""
+        for tried in range(LOOKS_MAX):
+            sheet = await self._catalogue.sheet(conn, trip_id, fresh=tried > 0)
+            stock = await _stock(conn, trip_id)
+            if stock.sheet_version == sheet.version:
+                return sheet, stock
+        raise Overloaded(retry_after_s=1)
 
 
 async def _stock(conn: Conn, trip_id: UUID) -> Stock:
@@ -261,6 +277,8 @@ async def _best(
     When no class has, they are of several. A class without a fare here is not for sale.
     """
     stock = await _stock(conn, sheet.trip_id)
+    if stock.sheet_version != sheet.version:
+        raise _SheetTooOld
     priced = {name: price.amount_minor for name, price in prices.items() if price is not None}
     classes = sorted(priced, key=lambda name: priced[name])
     if wanted.seat_class is not None:

@@ -43,12 +43,16 @@ RELEASED_JOB = "booking.released"
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """A trip's seats at one instant of the database's clock, and whether they are for sale."""
+    """A trip's seats at one instant of the database's clock, and whether they are for sale.
+
+    `sheet_version`: the version of the trip whose layout and legs the seats are of.
+    """
 
     occupancy: Occupancy
     status: str
     sales_close_at: datetime
     now: datetime
+    sheet_version: int
 
     @property
     def is_on_sale(self) -> bool:
@@ -87,7 +91,7 @@ async def get_stock(conn: Conn, *, trip_id: UUID) -> Stock | None:
     due = to_int(row.due)
     shape = Shape(row.n_seats, row.n_legs)
     occupancy = Occupancy(shape, to_int(row.taken) & ~due, to_int(row.sold), to_int(row.blocked))
-    return Stock(occupancy, row.status, row.sales_close_at, row.now)
+    return Stock(occupancy, row.status, row.sales_close_at, row.now, row.sheet_version)
 
 
 async def free_seats(
