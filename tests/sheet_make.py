@@ -87,7 +87,8 @@ def make_workbook(
                 elif isinstance(cell, date):
                     sheet.write_datetime(row, column, datetime.combine(cell, time()), day)
                 elif isinstance(cell, str) and cell.startswith("="):
-                    formula, _, value = cell.partition("→")
+                    formula, _, shown = cell.partition("→")
+                    value = float(shown) if shown.replace(".", "").isdigit() else shown
                     sheet.write_formula(
                         row,
                         column,

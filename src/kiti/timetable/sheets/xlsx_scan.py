@@ -129,7 +129,7 @@ class _Part:
             self._fault("this formula was never calculated: open the file, save it again")
 
     def _start_row(self, number: str | None) -> None:
-        if number is not None and not number.isascii():
+        if number is not None and not (number.isascii() and number.isdigit()):
             raise Unreadable(f"{self._path} has a row {number[:20]!r}")
         self._row = self._row + 1 if number is None else int(number) - 1
         self._column = -1
@@ -154,7 +154,7 @@ class _Part:
             self._fault("this cell shows an error (such as #REF!): correct it")
 
     def _check(self) -> None:
-        if not (-1 <= self._row < ROWS_MAX and self._column < COLUMNS_MAX):
+        if not (0 <= self._row < ROWS_MAX and self._column < COLUMNS_MAX):
             raise Unreadable(
                 f"{self._path} has a cell far off: at most {ROWS_MAX:,} rows and {COLUMNS_MAX} "
                 "columns are read"
