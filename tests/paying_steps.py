@@ -11,6 +11,7 @@ from booking_make import let_expire
 from kiti.checkout.paying import Asked, Wish, initiate
 from kiti.checkout.routes_payments import PATH, ROUTE
 from kiti.network.model import TripSheet
+from kiti.payments import refunding
 from kiti.payments.model import PaymentMethod
 from kiti.platform.http import Body
 from kiti.platform.idempotency import claim_for
@@ -132,3 +133,25 @@ async def give_up(site: Site) -> None:
         " expires_at = expires_at - interval '1 hour',"
         " gives_up_at = gives_up_at - interval '1 hour' RETURNING 1"
     )
+
+
+async def owed(site: Site) -> tuple[Passenger, dict[str, Any], UUID]:
+    """A payment that was too little; its refund is owed and not sent yet."""
+    ada, payment = await open_unheard(site)
+    await site.pay(payment, "pay_wrong_amount")
+    await ada.status(payment)
+    return ada, payment, await site.value("SELECT refund_id FROM refund")
+
+
+async def send(site: Site, refund_id: UUID) -> bool:
+    return await refunding.send_refund(site.db, site.till.gateways, refund_id=refund_id)
+
+
+async def state(site: Site) -> tuple[str, int]:
+    ((status, tries),) = await site.rows("SELECT status, tries FROM refund")
+    return status, tries
+
+
+async def let_it_settle(site: Site) -> None:
+    """As if nothing that the gateway did not answer could still land."""
+    await site.value("UPDATE refund SET sent_at = sent_at - interval '1 hour' RETURNING 1")

@@ -15,7 +15,7 @@ from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gat
 from kiti.payments.gateways.port import RefundRequest, RefundSnapshot
 from kiti.payments.gateways.registry import Gateways
 from kiti.platform.money import Money
-from paying_steps import open_unheard, refunds
+from paying_steps import let_it_settle, open_unheard, refunds
 from payments_site import Passenger, Site
 from sandbox_driver import SECRET_HASH, SECRET_KEY
 from waiting import until
@@ -43,11 +43,6 @@ async def given_at_gateway(site: Site, payment: dict[str, Any]) -> list[int]:
     """What each of its refunds gave back, in minor units, the oldest first."""
     made = await site.refunds_at_gateway(payment)
     return [round(each["amount_refunded"] * 100) for each in made if each["status"] != "failed"]
-
-
-async def let_it_settle(site: Site) -> None:
-    """As if nothing that the gateway did not answer could still land."""
-    await site.value("UPDATE refund SET sent_at = sent_at - interval '1 hour' RETURNING 1")
 
 
 async def sent_into_silence(site: Site, refund_id: UUID) -> None:

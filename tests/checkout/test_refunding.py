@@ -1,8 +1,6 @@
 """Refunds on their way: sent once, looked up before they are sent again, followed to the end."""
 
 import asyncio
-from typing import Any
-from uuid import UUID
 
 import asyncpg
 import pytest
@@ -15,63 +13,12 @@ from kiti.payments.model import Receipt
 from kiti.payments.service import owe_refund
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
-from paying_steps import open_unheard, refunds
-from payments_site import Passenger, Site
+from paying_steps import let_it_settle, open_unheard, owed, refunds, send, state
+from payments_site import Site
 from waiting import until
 
 
-async def owed(site: Site) -> tuple[Passenger, dict[str, Any], UUID]:
-    """A payment that was too little; its refund is owed and not sent yet."""
-    ada, payment = await open_unheard(site)
-    await site.pay(payment, "pay_wrong_amount")
-    await ada.status(payment)
-    return ada, payment, await site.value("SELECT refund_id FROM refund")
-
-
-async def send(site: Site, refund_id: UUID) -> bool:
-    return await refunding.send_refund(site.db, site.till.gateways, refund_id=refund_id)
-
-
-async def state(site: Site) -> tuple[str, int]:
-    ((status, tries),) = await site.rows("SELECT status, tries FROM refund")
-    return status, tries
-
-
-async def let_it_settle(site: Site) -> None:
-    """As if nothing that the gateway did not answer could still land."""
-    await site.value("UPDATE refund SET sent_at = sent_at - interval '1 hour' RETURNING 1")
-
-
-@pytest.mark.parametrize("fault", ["lose_reply", "error_after"])
-async def test_40_a_lost_reply_is_looked_up_and_not_sent_again(site: Site, fault: str) -> None:
-    ada, payment, _ = await owed(site)
-    await site.sandbox.fault("refund", fault)
-    await site.work()
-    assert await state(site) == ("sending", 1)
-    assert [r[3] for r in await refunds(ada, payment)] == ["PENDING"]
-    await site.job("retry-refunds")
-    assert await state(site) == ("succeeded", 1)
-    assert await site.calls("refund") == 1
-    assert len(await site.refunds_at_gateway(payment)) == 1
-    assert await site.breaches() == []
-
-
-async def test_40_a_request_that_was_lost_is_sent_again_once_it_cannot_appear(site: Site) -> None:
-    _, payment, _ = await owed(site)
-    await site.sandbox.fault("refund", "drop")
-    await site.work()
-    assert await state(site) == ("sending", 1)
-    await site.job("retry-refunds")  # it may still be on its way
-    assert await state(site) == ("sending", 1)
-    assert await site.calls("refund") == 1
-    await let_it_settle(site)
-    await site.job("retry-refunds")
-    assert await state(site) == ("succeeded", 2)
-    assert len(await site.refunds_at_gateway(payment)) == 1
-    assert await site.breaches() == []
-
-
-async def test_40_without_the_lookup_the_money_would_go_twice(site: Site) -> None:
+async def test_without_the_lookup_the_money_would_go_twice(site: Site) -> None:
     """The twin: the gateway gives what it is asked for, as often as it is asked."""
     ada, payment = await open_unheard(site)
     await site.pay(payment)
@@ -84,57 +31,7 @@ async def test_40_without_the_lookup_the_money_would_go_twice(site: Site) -> Non
     assert len(await site.refunds_at_gateway(payment)) == 2
 
 
-async def test_39_two_senders_send_once(site: Site) -> None:
-    _, payment, refund_id = await owed(site)
-    gate = asyncio.Barrier(8)
-
-    async def sending() -> bool:
-        await gate.wait()
-        return await send(site, refund_id)
-
-    assert sum(await asyncio.gather(*(sending() for _ in range(8)))) == 1
-    assert await site.calls("refund") == 1
-    assert len(await site.refunds_at_gateway(payment)) == 1
-
-
-async def test_39_never_more_than_came(site: Site) -> None:
-    await owed(site)
-    async with site.db.transaction() as conn:
-        row = await conn.fetchrow("SELECT * FROM payment_receipt")
-        assert row is not None
-        receipt = Receipt(
-            **{
-                name: row[name]
-                for name in (
-                    "receipt_id", "payment_id", "gateway", "gateway_transaction_id",
-                    "amount_minor", "currency", "applied_minor", "refunded_minor", "learned_at",
-                )
-            }
-        )  # fmt: skip
-    assert receipt.refunded_minor == receipt.amount_minor
-
-    async def owe(conn: Conn, reason: str) -> bool:
-        return await owe_refund(
-            conn,
-            receipt=receipt,
-            trip_id=new_id(),
-            source=suspense(receipt.receipt_id),
-            reason=reason,
-            amount_minor=1,
-        )
-
-    with pytest.raises(AssertionError):
-        async with site.db.transaction() as conn:
-            await owe(conn, "ANOTHER")
-    async with site.db.transaction() as conn:
-        same = await owe(conn, "UNDERPAID")
-    assert not same  # one refund for each reason
-    assert await site.value("SELECT count(*) FROM refund") == 1
-    with pytest.raises(asyncpg.CheckViolationError, match="payment_receipt_refunded_check"):
-        await site.value("UPDATE payment_receipt SET refunded_minor = refunded_minor + 1")
-
-
-async def test_41_refused_stays_owed_and_is_tried_again(site: Site) -> None:
+async def test_refused_stays_owed_and_is_tried_again(site: Site) -> None:
     ada, payment, _ = await owed(site)
     await site.sandbox.fault("refund", "fail_refund", refuse=True)
     await site.work()
@@ -144,33 +41,6 @@ async def test_41_refused_stays_owed_and_is_tried_again(site: Site) -> None:
     await site.job("retry-refunds")
     assert await state(site) == ("succeeded", 2)
     assert len(await site.refunds_at_gateway(payment)) == 1
-
-
-async def test_41_failed_later_is_told_and_sent_again_in_its_turn(site: Site) -> None:
-    ada, payment, _ = await owed(site)
-    await site.sandbox.fault("refund", "fail_refund", delay_s=600)
-    await site.work()
-    assert await state(site) == ("pending", 1)
-    await site.sandbox.advance(601)
-    await site.job("retry-refunds")
-    assert await state(site) == ("failed", 1)
-    assert [r[3] for r in await refunds(ada, payment)] == ["FAILED"]
-    await site.job("retry-refunds")
-    assert await state(site) == ("succeeded", 2)
-    made = await site.refunds_at_gateway(payment)
-    assert [each["status"] for each in made] == ["failed", "completed"]
-    assert await site.breaches() == []
-
-
-async def test_44_no_webhook_tells_and_the_end_is_found(site: Site) -> None:
-    ada, payment, _ = await owed(site)
-    await site.sandbox.fault("refund", "succeed_late", delay_s=600)
-    await site.work()
-    assert [r[3] for r in await refunds(ada, payment)] == ["PENDING"]
-    await site.sandbox.advance(601)
-    await site.job("retry-refunds")
-    assert [r[3] for r in await refunds(ada, payment)] == ["SUCCEEDED"]
-    assert await site.calls("refund") == 1
 
 
 async def test_a_gateway_that_is_away_was_asked_nothing(site: Site) -> None:
@@ -265,3 +135,40 @@ async def test_a_sending_that_may_still_appear_is_waited_for(site: Site) -> None
     assert await state(site) == ("succeeded", 3)
     living = [r for r in await site.refunds_at_gateway(payment) if r["status"] != "failed"]
     assert len(living) == 1
+
+
+async def test_never_more_than_came(site: Site) -> None:
+    await owed(site)
+    async with site.db.transaction() as conn:
+        row = await conn.fetchrow("SELECT * FROM payment_receipt")
+        assert row is not None
+        receipt = Receipt(
+            **{
+                name: row[name]
+                for name in (
+                    "receipt_id", "payment_id", "gateway", "gateway_transaction_id",
+                    "amount_minor", "currency", "applied_minor", "refunded_minor", "learned_at",
+                )
+            }
+        )  # fmt: skip
+    assert receipt.refunded_minor == receipt.amount_minor
+
+    async def owe(conn: Conn, reason: str) -> bool:
+        return await owe_refund(
+            conn,
+            receipt=receipt,
+            trip_id=new_id(),
+            source=suspense(receipt.receipt_id),
+            reason=reason,
+            amount_minor=1,
+        )
+
+    with pytest.raises(AssertionError):
+        async with site.db.transaction() as conn:
+            await owe(conn, "ANOTHER")
+    async with site.db.transaction() as conn:
+        same = await owe(conn, "UNDERPAID")
+    assert not same  # one refund for each reason
+    assert await site.value("SELECT count(*) FROM refund") == 1
+    with pytest.raises(asyncpg.CheckViolationError, match="payment_receipt_refunded_check"):
+        await site.value("UPDATE payment_receipt SET refunded_minor = refunded_minor + 1")
