@@ -1,4 +1,8 @@
 import io
+import os
+import stat
+import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -8,6 +12,7 @@ from feed_make import FILES, make_feed, read
 from kiti.timetable.gtfs.archive import Limits
 from kiti.timetable.gtfs.reader import read_feed
 from kiti.timetable.model import NotAFeed
+from kiti.timetable.remarks import Code
 from kiti.timetable.report import Report
 
 
@@ -31,6 +36,16 @@ def test_a_feed_without_a_needed_file_is_refused_by_its_name(tmp_path: Path, nam
         ("stops.txt", "stop_id,stop_name\nLOS," + "x" * 70_000, "stops.txt line 2: longer than"),
         ("stops.txt", 'stop_id\n"' + "x\n" * 140_000, "line 2: one row over 100 lines"),
         ("stops.txt", ",".join(f"c{n}" for n in range(201)), "more than 200 columns"),
+        ("stops.txt", ",".join("c" * 1_000_000), "stops.txt line 1: longer than"),
+        ("stops.txt", FILES["stops.txt"].encode("utf-16"), "line 1: the text is UTF-16; save it"),
+        ("stops.txt", FILES["stops.txt"].encode("utf-16-le"), "stops.txt line 1: a NUL"),
+        ("stops.txt", "stop_id\nLOS\nÌbàdàn\n".encode("latin-1"), "stops.txt line 3: .*UTF-8"),
+        ("stops.txt", "stop_id\nLOS\n" + 'A,"Ibadan\nB,Abuja\n', "line 3: a quote is never closed"),
+        ("stops.txt", 'stop_id,"stop_name\nLOS,Lagos\n', "line 1: a quote is never closed"),
+        ("stops.txt", "stop_id\n" + '"\n",' * 5_000, "line 2: one row over 100 lines"),
+        ("trips.txt", "route_id,service_id\n", "trips.txt line 1: the column trip_id"),
+        ("agency.txt", "\n\n", "agency.txt line 1: the column agency_timezone is missing"),
+        ("frequencies.txt", "\0", "frequencies.txt line 1: a NUL"),
     ],
 )
 def test_text_that_is_no_table_is_refused_with_its_line(
@@ -47,8 +62,13 @@ def test_what_is_no_zip_is_refused(tmp_path: Path):
     path.write_bytes(b"stop_id,stop_name\n")
     with pytest.raises(NotAFeed, match="not a zip"):
         read_feed(path, Report("feed"))
-    with pytest.raises(NotAFeed, match="not a zip"):
+    with pytest.raises(NotAFeed, match="is a folder, not a zip"):
         read_feed(tmp_path, Report("feed"))
+    with pytest.raises(NotAFeed, match="null is not a file"):
+        read_feed(Path("/dev/null"), Report("feed"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotAFeed, match="pipe is not a file"):
+        read_feed(tmp_path / "pipe", Report("feed"))
 
 
 def test_a_broken_member_is_refused(tmp_path: Path):
@@ -88,6 +108,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path):
         (Limits(member_bytes_max=100), "too large"),
         (Limits(members_max=3), "more than 3 files"),
         (Limits(rows_max=2), "more than 2 rows"),
+        (Limits(things_max=2), "stops.txt has more than 2 rows"),
     ],
 )
 def test_each_limit_holds(tmp_path: Path, limits: Limits, said: str):
@@ -105,6 +126,112 @@ def test_a_feed_in_a_folder_of_its_zip_is_found_and_a_path_leads_nowhere(tmp_pat
     feed = read_feed(path, Report("feed"))
     assert set(feed.stops) == {"LOS", "IBA", "ABV"}
     assert len(feed.trips) == 1
+
+
+def zip_of(folder: Path, members: dict[str, str]) -> Path:
+    path = folder / "feed.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_names_in_capitals_and_with_the_slashes_of_windows_are_found(tmp_path: Path):
+    path = zip_of(tmp_path, {f"Feed\\{name.upper()}": text for name, text in FILES.items()})
+    assert set(read_feed(path, Report("feed")).stops) == {"LOS", "IBA", "ABV"}
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({**FILES, "STOPS.txt": "stop_id\nEVIL\n"}, r"feed\.zip holds stops\.txt twice"),
+        (
+            {f"{folder}/{name}": text for folder in "ab" for name, text in FILES.items()},
+            "holds several feeds: a, b",
+        ),
+        ({"inner/feed.zip": "PK"}, r"no stop_times\.txt; unpack it: the feed may be in feed\.zip"),
+        ({"readme.md": "no feed"}, r"feed\.zip has no stop_times\.txt$"),
+        ({f"f{n}": "" for n in range(1_001)}, "more than 1,000 files"),
+    ],
+)
+def test_a_zip_that_is_not_one_feed_is_refused(tmp_path: Path, members: dict[str, str], said: str):
+    with pytest.raises(NotAFeed, match=said):
+        read_feed(zip_of(tmp_path, members), Report("feed"))
+
+
+def test_absolute_paths_and_paths_upwards_write_nothing(tmp_path: Path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = ("/etc/{}", "../../{}", "in/../../{}")
+    members = {name.format("stops.txt"): "stop_id\nEVIL\n" for name in names}
+    read_feed(zip_of(folder, {**FILES, **members}), Report("feed"))
+    assert [path.name for path in tmp_path.rglob("*")] == ["in", "feed.zip"]
+
+
+def test_a_link_in_a_zip_is_refused(tmp_path: Path):
+    path = tmp_path / "feed.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in FILES.items():
+            info = zipfile.ZipInfo(name)
+            is_link = name == "stops.txt"
+            info.external_attr = ((stat.S_IFLNK if is_link else stat.S_IFREG) | 0o644) << 16
+            archive.writestr(info, "/etc/passwd" if is_link else content)
+    with pytest.raises(NotAFeed, match=r"stops\.txt is a link"):
+        read_feed(path, Report("feed"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_packings_than_deflate_are_refused(tmp_path: Path, method: int):
+    path = tmp_path / "feed.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in FILES.items():
+            archive.writestr(name, content)
+    with pytest.raises(NotAFeed, match="another method than deflate"):
+        read_feed(path, Report("feed"))
+
+
+def test_a_zip_of_a_million_names_is_refused_before_they_are_kept(tmp_path: Path):
+    entry = b"PK\x01\x02" + struct.pack("<HHHHHHIIIHHHHHII", 20, 20, *[0] * 7, 1, *[0] * 6) + b"a"
+    count = 1_000_000
+    directory = entry * count
+    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, len(directory), 0, 0)
+    path = tmp_path / "feed.zip"
+    path.write_bytes(directory + end)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotAFeed, match="its directory is too large"):
+            read_feed(path, Report("feed"))
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_line_of_a_hundred_megabytes_is_refused_without_keeping_it(tmp_path: Path):
+    path = tmp_path / "feed.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in FILES.items():
+            archive.writestr(name, content if name != "stops.txt" else b"x" * 100_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotAFeed, match=r"stops\.txt line 1: longer than 65,536 characters"):
+            read_feed(path, Report("feed"))
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_feed_says_never_commands_a_terminal(tmp_path: Path):
+    bell = "\x1b[2J\x07"
+    trips = f"route_id,service_id,trip_id\nR,daily,{bell}\n"
+    _, report = read(tmp_path, {"trips.txt": trips})
+    assert report.count(Code.STOP_TIME_WITHOUT_TRIP) == 3
+    feed, report = read(tmp_path, {"stops.txt": FILES["stops.txt"] + f"{bell},{bell},1,1,\n"})
+    assert feed.stops[bell].name == bell
+    assert report.count(Code.STOP_UNUSED) == 1
+    assert "\x1b" not in report.text()
+    with pytest.raises(NotAFeed) as refused:
+        read_feed(zip_of(tmp_path, {f"{bell}.zip": ""}), Report("feed"))
+    assert "\x1b" not in str(refused.value)
 
 
 def test_cutting_a_feed_anywhere_is_refused_or_read_but_never_crashes(tmp_path: Path):

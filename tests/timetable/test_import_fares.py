@@ -72,6 +72,8 @@ def test_the_csv_is_read_by_stops_and_class(tmp_path: Path):
         (HEADER + "LOS,IBA,,5000\n", "line 2: '' is no seat class"),
         (HEADER + "LOS,IBA,=cmd,5000\n", "line 2: '=cmd' is no seat class"),
         (HEADER + "LOS,IBA,VIP,1\n\nLOS,IBA,VIP,2\n", "line 4: another amount"),
+        (HEADER + "LOS,IBA,STANDARD,5,000\n", "line 2: a row with more values than its file"),
+        (HEADER + 'LOS,IBA,"STAN\nDARD",5000\n', "line 3: a row that goes on over several lines"),
         (HEADER.encode() + b"LOS,IBA,STANDARD,5000\nL\xd2S,IBA,V,1\n", "line 3: .*UTF-8"),
     ],
 )

@@ -1,6 +1,7 @@
 """A zip becomes a `Feed`: file after file, each checked against those before it."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final
 from zoneinfo import available_timezones
@@ -42,7 +43,7 @@ def read_feed(
     Raises:
         NotAFeed: the file is no feed, or is over a limit.
     """
-    zones = frozenset(available_timezones())
+    zones = _zones()
     with open_archive(path, limits or Limits()) as archive:
         source = Source(archive, report, progress)
         agencies = read_agencies(source, zones)
@@ -81,6 +82,12 @@ def read_feed(
         leg_fares=leg_fares,
         unknown_stops=frozenset(times.unknown_stops),
     )
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """The names of all time zones, looked up on disk once."""
+    return frozenset(available_timezones())
 
 
 def _remark_unused_stops(report: Report, stops: dict[str, Stop], trips: list[Trip]) -> None:
