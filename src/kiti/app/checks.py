@@ -28,6 +28,12 @@ from kiti.platform.postgres import EmbeddedPostgresError
 POSTGRES_VERSION_MIN: Final = 15
 CLOCK_DRIFT_S_MAX: Final = 2.0
 REACH_S: Final = 5.0
+_KEYS: Final = "FLUTTERWAVE_SECRET_KEY or STRIPE_SECRET_KEY"
+# Each gateway's own secret of its webhooks.
+_GATEWAYS: Final = {
+    "flutterwave": "flutterwave_webhook_secret_hash",
+    "stripe": "stripe_webhook_secret",
+}
 MIGRATE: Final = "run `kiti migrate`"
 
 Check = Callable[[], Coroutine[Any, Any, str]]
@@ -155,19 +161,22 @@ async def _check_clock(conn: Conn) -> str:
 async def _check_gateways(settings: Settings) -> str:
     if not settings.flutterwave_secret_key and not settings.stripe_secret_key:
         if not settings.is_production:
-            return "none: set FLUTTERWAVE_SECRET_KEY; `kiti demo` brings a simulated one of its own"
-        raise Unwell("none is on: set FLUTTERWAVE_SECRET_KEY")
-    if not settings.flutterwave_secret_key:
-        return "stripe"
-    if not settings.flutterwave_webhook_secret_hash:
-        raise Unwell("flutterwave: set FLUTTERWAVE_WEBHOOK_SECRET_HASH, as in its dashboard")
+            return f"none: set {_KEYS}; `kiti demo` brings simulated ones of its own"
+        raise Unwell(f"none is on: set {_KEYS}")
+    answers: list[str] = []
     async with gateway_client() as client:
-        try:
-            await client.get(settings.flutterwave_base_url, timeout=REACH_S)
-        except Exception as error:  # noqa: BLE001  # whatever the client raises, it is not reached
-            text = f"flutterwave: no answer ({type(error).__name__}) from FLUTTERWAVE_BASE_URL"
-            raise Unwell(f"{text}: check the network") from None
-    return "flutterwave answers"
+        for name, webhook_secret in _GATEWAYS.items():
+            if not getattr(settings, f"{name}_secret_key"):
+                continue
+            if not getattr(settings, webhook_secret):
+                raise Unwell(f"{name}: set {webhook_secret.upper()}, as in its dashboard")
+            try:
+                await client.get(str(getattr(settings, f"{name}_base_url")), timeout=REACH_S)
+            except Exception as error:  # noqa: BLE001  # whatever the client raises, it is not reached
+                text = f"{name}: no answer ({type(error).__name__}) from {name.upper()}_BASE_URL"
+                raise Unwell(f"{text}: check the network") from None
+            answers.append(f"{name} answers")
+    return ", ".join(answers)
 
 
 async def _check_mail(settings: Settings) -> str:

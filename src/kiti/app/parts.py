@@ -23,6 +23,7 @@ from kiti.network.catalogue import Catalogue
 from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
 from kiti.payments.gateways.port import Gateway
 from kiti.payments.gateways.registry import Gateways
+from kiti.payments.gateways.stripe import Stripe, StripeKeys
 from kiti.platform.db import Database, connect
 from kiti.platform.sealing import Seal
 
@@ -97,7 +98,7 @@ async def payable_currencies(settings: Settings) -> frozenset[str] | None:
 
 
 def _gateways(settings: Settings, client: httpx2.AsyncClient) -> list[Gateway]:
-    """The gateways that are on: those whose secret key is set."""
+    """The gateways that are on: those whose secret key is set; the first that fits is taken."""
     out: list[Gateway] = []
     if settings.flutterwave_secret_key:
         keys = FlutterwaveKeys(
@@ -107,3 +108,10 @@ def _gateways(settings: Settings, client: httpx2.AsyncClient) -> list[Gateway]:
         )
         out.append(Flutterwave(client, base_url=settings.flutterwave_base_url, keys=keys))
     return out
+    if settings.stripe_secret_key:
+        stripe_keys = StripeKeys(
+            settings.stripe_secret_key,
+            settings.stripe_webhook_secret,
+            settings.stripe_webhook_secret_previous,
+        )
+        out.append(Stripe(client, base_url=settings.stripe_base_url, keys=stripe_keys))

@@ -4,7 +4,12 @@ from kiti.config import Settings
 from kiti.platform.secrets import development_secret
 
 _MADE_IN_DEVELOPMENT = ("jwt_secret", "job_secret_key", "kiti_ticket_key", "kiti_privacy_key")
-_OF_THE_SANDBOX = ("flutterwave_secret_key", "flutterwave_webhook_secret_hash")
+_OF_THE_SANDBOX = (
+    "flutterwave_secret_key",
+    "flutterwave_webhook_secret_hash",
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+)
 
 
 def completed(settings: Settings, *, app_url: str) -> Settings:
@@ -32,6 +37,7 @@ def with_sandbox(settings: Settings, *, sandbox_url: str) -> Settings:
         if not getattr(settings, name)
     }
     made["flutterwave_base_url"] = f"{sandbox_url}/flutterwave/v3"
+    made["stripe_base_url"] = f"{sandbox_url}/stripe"
     return settings.model_copy(update=made)
 
 

@@ -5,16 +5,24 @@ from typing import Final
 
 from kiti.booking.service import RELEASED_JOB
 from kiti.checkout.till import Till
+from kiti.checkout.trip_cancelling import TRIP_CANCELLED, CancelledTrip, cancel_bookings
 from kiti.checkout.watching import (
     BookingReleased,
+    close_payment,
     close_released,
     poll_payments,
     verify_payment,
 )
 from kiti.jobs.model import Handler, NamedJob
 from kiti.jobs.service import handler_for
+from kiti.payments.closing import CLOSE_PAYMENT, ClosePayment
 from kiti.payments.refunding import retry_refunds, send_refund
-from kiti.payments.service import SEND_REFUND, VERIFY_PAYMENT, SendRefund, VerifyPayment
+from kiti.payments.service import (
+    SEND_REFUND,
+    VERIFY_PAYMENT,
+    SendRefund,
+    VerifyPayment,
+)
 from kiti.platform.db import Database
 
 POLL_EVERY: Final = "every 15s"
@@ -30,10 +38,15 @@ def handlers(till: Till) -> Mapping[str, Handler]:
     async def send(db: Database, job: SendRefund) -> None:
         await send_refund(db, till.gateways, refund_id=job.refund_id)
 
+    async def close(db: Database, job: ClosePayment) -> None:
+        await close_payment(db, till, job)
+
     return {
+        CLOSE_PAYMENT: handler_for(ClosePayment, close),
         VERIFY_PAYMENT: handler_for(VerifyPayment, verify),
         SEND_REFUND: handler_for(SendRefund, send),
         RELEASED_JOB: handler_for(BookingReleased, close_released),
+        TRIP_CANCELLED: handler_for(CancelledTrip, cancel_bookings),
     }
 
 

@@ -227,7 +227,7 @@ async def _open_payment(
     elif (found.gateway, found.method) == (gateway.name, wish.method):
         return found
     else:
-        await payments.close_payment(conn, payment_id=found.payment_id)
+        await payments.close_payment(conn, found)
     return None
 
 

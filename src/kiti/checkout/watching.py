@@ -14,7 +14,8 @@ import structlog
 from kiti.checkout.settling import SettledEvent, settle
 from kiti.checkout.till import Till
 from kiti.payments import service as payments
-from kiti.payments.gateways.port import PaymentSnapshot, Several
+from kiti.payments.closing import ClosePayment
+from kiti.payments.gateways.port import Expires, PaymentSnapshot, Several
 from kiti.payments.model import Payment
 from kiti.payments.service import History, VerifyPayment, Watched
 from kiti.platform.db import Database
@@ -140,6 +141,36 @@ async def close_released(db: Database, job: BookingReleased) -> None:
     """The hold is gone: its open checkouts are closed, and watched. Money that comes goes back."""
     async with db.transaction() as conn:
         await payments.cancel_pending(conn, booking_id=job.bookingId)
+
+
+async def close_payment(db: Database, till: Till, job: ClosePayment) -> None:
+    """Close the gateway's page of a payment that nobody shall pay any more, where it can.
+
+    A page that is closed brings no money: its payment is over. One that cannot be closed has been
+    paid, or is over too: the gateway is asked, and what came is late money.
+
+    Raises:
+        GatewaySilent: no answer; the job is run again.
+    """
+    async with db.connection() as conn:
+        payment = await payments.get_payment(conn, payment_id=job.payment_id)
+    gateway = till.gateways.find(payment.gateway)
+    is_wanted = payment.is_payable or payment.status == "succeeded"
+    if is_wanted or payment.gateway_id is None or not isinstance(gateway, Expires):
+        return
+    outcome = await gateway.expire_checkout(gateway_id=payment.gateway_id)
+    if outcome == "UNKNOWN":
+        raise GatewaySilent
+    if outcome == "EXPIRED":
+        async with db.transaction() as conn:
+            await payments.expire_payment(conn, payment_id=payment.payment_id)
+        return
+    snapshot = await gateway.fetch_payment(
+        reference=payment.reference, gateway_id=payment.gateway_id
+    )
+    await _settle(db, till, payment.payment_id, snapshot)
+    if snapshot.status == "UNKNOWN":
+        raise GatewaySilent
 
 
 async def poll_payments(db: Database, till: Till, *, is_by_hand: bool) -> int:

@@ -19,13 +19,18 @@ WEBHOOK_BYTES_MAX: Final = 256 * 1024
 
 
 def webhook_routes(db: Database, gateways: Gateways) -> APIRouter:
-    """`POST /payments/webhook/flutterwave`."""
+    """`POST /payments/webhook/flutterwave` and `/stripe`."""
     routes = APIRouter(prefix="/payments/webhook", tags=["payments"])
 
     @routes.post("/flutterwave", responses=refuses(400, 401, 404, 413, 415, 503))
     async def flutterwave(request: Request) -> Response:
         """What Flutterwave tells: stored, then answered 200; its claims are verified by a job."""
         return await _take(db, gateways.find("flutterwave"), request)
+
+    @routes.post("/stripe", responses=refuses(400, 401, 404, 413, 415, 503))
+    async def stripe(request: Request) -> Response:
+        """What Stripe tells: stored, then answered 200; its claims are verified by a job."""
+        return await _take(db, gateways.find("stripe"), request)
 
     return routes
 

@@ -16,6 +16,7 @@ from kiti.ledger import postings
 from kiti.ledger.model import Account, Entry
 from kiti.ledger.service import post
 from kiti.payments import store, store_events, store_receipts, store_refunds, store_watch
+from kiti.payments.closing import close_page
 from kiti.payments.gateways.port import CheckoutResult, GatewayReceipt, PaymentSnapshot
 from kiti.payments.model import (
     ASK_EVERY_S,
@@ -153,7 +154,10 @@ async def get_holders_payment(conn: Conn, *, reference: str, holder_id: UUID) ->
 
 
 async def record_checkout(conn: Conn, *, payment_id: UUID, result: CheckoutResult) -> Payment:
-    """Keep what the gateway said to the creation, unless money or a closing came first."""
+    """Keep what the gateway said to the creation, unless money or a closing came first.
+
+    A page that the gateway can close is closed when its time is over.
+    """
     if result.outcome == "OPEN" and result.redirect_url is not None:
         await store.mark_open(
             conn,
@@ -161,7 +165,14 @@ async def record_checkout(conn: Conn, *, payment_id: UUID, result: CheckoutResul
             redirect_url=result.redirect_url,
             gateway_id=result.gateway_id,
         )
-    elif result.outcome == "REFUSED":
+        payment = await store.get_payment(conn, payment_id=payment_id)
+        if result.gateway_id is not None:
+            left_s = (payment.expires_at - payment.now).total_seconds()
+            await close_page(
+                conn, payment_id=payment_id, delay_s=left_s if payment.is_payable else 0
+            )
+        return payment
+    if result.outcome == "REFUSED":
         await store.end_payment(conn, payment_id=payment_id, status="failed")
     else:
         await store.mark_unknown(conn, payment_id=payment_id)
@@ -179,9 +190,11 @@ async def settle_free(conn: Conn, *, payment_id: UUID) -> None:
     await store_watch.put_back_watched(conn, payment_id=payment_id, delay_s=None)
 
 
-async def close_payment(conn: Conn, *, payment_id: UUID) -> None:
+async def close_payment(conn: Conn, payment: Payment) -> None:
     """Close an open attempt: the passenger chose another way. It stays watched."""
-    await store.end_payment(conn, payment_id=payment_id, status="cancelled")
+    await store.end_payment(conn, payment_id=payment.payment_id, status="cancelled")
+    if payment.gateway_id is not None:
+        await close_page(conn, payment_id=payment.payment_id)
 
 
 async def expire_payment(conn: Conn, *, payment_id: UUID) -> None:
@@ -196,7 +209,11 @@ async def fail_payment(conn: Conn, *, payment_id: UUID) -> None:
 
 async def cancel_pending(conn: Conn, *, booking_id: UUID, but: UUID | None = None) -> int:
     """Close the booking's pending payments (all `but` one): no more money is wanted. How many."""
-    return await store.cancel_pending(conn, booking_id=booking_id, but=but)
+    cancelled = await store.cancel_pending(conn, booking_id=booking_id, but=but)
+    for each in cancelled:
+        if each.gateway_id is not None:
+            await close_page(conn, payment_id=each.payment_id)
+    return len(cancelled)
 
 
 async def new_receipts(

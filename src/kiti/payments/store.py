@@ -1,6 +1,7 @@
 """The SQL of payments, one row an attempt."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -180,16 +181,29 @@ async def list_payments(conn: Conn, *, booking_ids: Sequence[UUID]) -> list[Paym
     )
 
 
+@dataclass(frozen=True, slots=True)
+class CancelledRow:
+    """A payment that was closed; `gateway_id`: of its page, where the gateway names one."""
+
+    payment_id: UUID
+    gateway_id: str | None
+
+
 async def mark_open(
     conn: Conn, *, payment_id: UUID, redirect_url: str, gateway_id: str | None
 ) -> bool:
-    """The gateway has a checkout for it; False when the payment has moved on meanwhile."""
+    """The gateway has a checkout for it; False when the payment has moved on meanwhile.
+
+    The gateway's name of the checkout is kept in any case: it may have to be closed.
+    """
     changed = await execute(
         conn,
         """
         UPDATE payment
-        SET status = 'open', redirect_url = $2, gateway_id = $3
-        WHERE payment_id = $1 AND status = 'creating'
+        SET status = CASE WHEN status = 'creating' THEN 'open' ELSE status END,
+            redirect_url = CASE WHEN status = 'creating' THEN $2 ELSE redirect_url END,
+            gateway_id = $3
+        WHERE payment_id = $1 AND (status = 'creating' OR $3::text IS NOT NULL)
         """,
         payment_id,
         redirect_url,
@@ -225,15 +239,17 @@ async def end_payment(
     return changed == 1
 
 
-async def cancel_pending(conn: Conn, *, booking_id: UUID, but: UUID | None) -> int:
-    """Close the booking's pending payments, all `but` one; they stay watched. How many."""
-    return await execute(
+async def cancel_pending(conn: Conn, *, booking_id: UUID, but: UUID | None) -> list[CancelledRow]:
+    """Close the booking's pending payments, all `but` one; they stay watched."""
+    return await fetch_all(
         conn,
+        CancelledRow,
         """
         UPDATE payment
         SET status = 'cancelled'
         WHERE booking_id = $1 AND payment_id IS DISTINCT FROM $2::uuid
           AND status IN ('creating', 'open', 'unknown')
+        RETURNING payment_id, gateway_id
         """,
         booking_id,
         but,

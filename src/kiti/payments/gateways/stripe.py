@@ -287,7 +287,9 @@ class Stripe:
             return PaymentSnapshot("NOT_FOUND")
         intent = reply.body.get("payment_intent")
         # Nobody has tried to pay there yet, or ever: there is no intent.
-        return self._snapshot(reply, [] if intent is None else [intent], reference)
+        intents: list[object] = [] if intent is None else [intent]
+        is_over = reply.body.get("status") != "open"
+        return self._snapshot(reply, intents, reference, is_over=is_over)
 
     async def _by_search(self, reference: str) -> PaymentSnapshot:
         search = self._api.payment_intents.search_async
@@ -300,7 +302,9 @@ class Stripe:
         intents: list[object] = cast("list[object]", found) if is_list else [None]
         return self._snapshot(reply, intents, reference)
 
-    def _snapshot(self, reply: Reply, listed: list[object], reference: str) -> PaymentSnapshot:
+    def _snapshot(
+        self, reply: Reply, listed: list[object], reference: str, *, is_over: bool = False
+    ) -> PaymentSnapshot:
         """What these intents say of our payment; those of another are left out."""
         if not reply.is_ok:
             return self._unknown(reply.reason)
@@ -311,7 +315,7 @@ class Stripe:
         ours = [each for each in found if each.reference == reference]
         if len(ours) < len(found):
             log.error("a payment intent is another payment's", reference=reference)
-        return wire.snapshot_of(ours)
+        return wire.snapshot_of(ours, is_over=is_over)
 
     def _unknown(self, reason: str) -> PaymentSnapshot:
         log.warning("payment unknown", reason=reason)

@@ -210,11 +210,14 @@ def refund_params(request: RefundRequest, intent_id: str) -> "RefundCreateParams
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A payment intent. `reference` is ours in its metadata; `receipt` is there when it is paid."""
+    """A payment intent. `reference` is ours in its metadata; `receipt` is there when it is paid.
+
+    DECLINED: the last try failed, and the payer may try again as long as the page is open.
+    """
 
     intent_id: str
     reference: str | None
-    status: Literal["NOT_FOUND", "PENDING", "FAILED", "SUCCEEDED"]
+    status: Literal["NOT_FOUND", "PENDING", "DECLINED", "FAILED", "SUCCEEDED"]
     receipt: GatewayReceipt | None
 
 
@@ -235,14 +238,13 @@ def read_intent(value: object) -> Intent:
         money = from_wire(data.get("amount_received"), currency)
         receipt = GatewayReceipt(intent_id, money, fee=_fee(data, money))
         return Intent(intent_id, reference, "SUCCEEDED", receipt)
-    if status == "canceled" or (
-        status == "requires_payment_method" and data.get("last_payment_error") is not None
-    ):
+    if status == "canceled":
         return Intent(intent_id, reference, "FAILED", None)
     if status in _INTENT_PENDING:
         return Intent(intent_id, reference, "PENDING", None)
     if status == "requires_payment_method":
-        return Intent(intent_id, reference, "NOT_FOUND", None)
+        was_tried = data.get("last_payment_error") is not None
+        return Intent(intent_id, reference, "DECLINED" if was_tried else "NOT_FOUND", None)
     raise ValueError("a payment intent in a state that is not known")
 
 
@@ -265,15 +267,18 @@ def _signed(amount: int, currency: str) -> Money:
     return Money(minor if amount >= 0 else -minor, currency)
 
 
-def snapshot_of(intents: list[Intent]) -> PaymentSnapshot:
-    """What the payment intents of one reference mean together: a success, then a pending one."""
+def snapshot_of(intents: list[Intent], *, is_over: bool) -> PaymentSnapshot:
+    """What the payment intents of one reference mean together: a success, then a pending one.
+
+    `is_over`: nobody can try again, so that what was declined has failed.
+    """
     receipts = {each.intent_id: each.receipt for each in intents if each.receipt is not None}
     if receipts:
         return PaymentSnapshot("SUCCEEDED", tuple(receipts.values()))
-    for status in ("PENDING", "FAILED"):
-        if any(each.status == status for each in intents):
-            return PaymentSnapshot(status)
-    return PaymentSnapshot("NOT_FOUND")
+    found = {each.status for each in intents}
+    if "PENDING" in found or ("DECLINED" in found and not is_over):
+        return PaymentSnapshot("PENDING")
+    return PaymentSnapshot("FAILED" if found & {"DECLINED", "FAILED"} else "NOT_FOUND")
 
 
 def read_refund(value: object) -> RefundSnapshot:

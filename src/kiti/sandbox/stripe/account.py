@@ -100,6 +100,9 @@ class Account:
                 f"Session has a status of `{session.status}`."
             )
         session.status = "expired"
+        intent = self.intents.get(session.intent_id or "")
+        if intent is not None:
+            intent.status = "canceled"
 
     def reference_of(self, intent: Intent) -> str | None:
         """The merchant's reference of a payment, as their session has it, or their metadata."""
