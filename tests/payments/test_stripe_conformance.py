@@ -11,6 +11,7 @@ class TestStripe(GatewayConformance):
     """Every rule of the port."""
 
     has = frozenset({Expires, Refunds, Several, Disputes, Settlements})
+    declined = "PENDING"
 
     @pytest.fixture
     async def bench(self, stripe_bench: StripeBench) -> StripeBench:
