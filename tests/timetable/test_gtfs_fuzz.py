@@ -140,7 +140,7 @@ ROWS = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=150)
 @given(CELLS, ROWS, st.booleans(), SHIFTS)
 def test_values_and_rows_changed_anywhere(
     tmp_path_factory: pytest.TempPathFactory,

@@ -159,6 +159,14 @@ def test_a_zip_that_is_not_one_feed_is_refused(tmp_path: Path, members: dict[str
         read_feed(zip_of(tmp_path, members), Report("feed"))
 
 
+def test_a_member_without_a_name_is_passed_over(tmp_path: Path):
+    path = zip_of(tmp_path, {**FILES, "x": ""})
+    raw = path.read_bytes()
+    at = raw.rfind(b"x", 0, raw.rfind(b"PK\x05\x06"))
+    path.write_bytes(raw[:at] + b"\0" + raw[at + 1 :])
+    assert len(read_feed(path, Report("feed")).trips) == 1
+
+
 def test_absolute_paths_and_paths_upwards_write_nothing(tmp_path: Path):
     folder = tmp_path / "in"
     folder.mkdir()

@@ -2,6 +2,7 @@
 
 import io
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
@@ -15,7 +16,9 @@ from kiti.timetable.model import NotAFeed
 
 # A file this small may be squeezed by any ratio: a few equal rows are no bomb.
 RATIO_FREE_BYTES: Final = 16 * 1024 * 1024
-_BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
+_BROKEN: Final = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, OverflowError, ValueError,
+)  # fmt: skip
 # Room for the names of some ten thousand files; a feed has thirty.
 _PIECE_BYTES_MAX: Final = 2 * 1024 * 1024
 _ENCRYPTED: Final = 0x1
@@ -157,7 +160,7 @@ def _members(opened: zipfile.ZipFile, name: str, limits: Limits) -> dict[str, zi
 
     Names are taken in small letters, and with the slashes of any system.
     """
-    infos = [info for info in opened.infolist() if not info.is_dir()]
+    infos = [info for info in opened.infolist() if not info.filename.endswith(("/", "\\"))]
     if len(infos) > limits.members_max:
         raise NotAFeed(f"{name} holds more than {limits.members_max:,} files")
     paths = [PurePosixPath(info.filename.replace("\\", "/").lower()) for info in infos]
