@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from kiti.app.parts import Parts, open_parts
+from kiti.app.parts import WEB_DEADLINES, Parts, open_parts
 from kiti.app.web import create_app
 from kiti.config import Settings, load_settings
 from kiti.jobs.service import know_jobs
@@ -36,7 +36,7 @@ def serve_web(
     """
 
     async def main() -> None:
-        async with open_parts(settings, dsn) as parts:
+        async with open_parts(settings, dsn, deadlines=WEB_DEADLINES) as parts:
             async with parts.db.transaction() as conn:
                 await know_jobs(conn, parts.jobs)  # so that health sees a worker that never ran
             config = uvicorn.Config(

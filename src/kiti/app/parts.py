@@ -25,9 +25,14 @@ from kiti.payments.gateways.port import Gateway
 from kiti.payments.gateways.registry import Gateways
 from kiti.payments.gateways.stripe import Stripe, StripeKeys
 from kiti.platform.db import Database, connect
+from kiti.platform.deadlines import Deadlines
 from kiti.platform.sealing import Seal
 
-POOL_SIZE: Final = 10  # the embedded server takes 100 connections
+POOL_SIZE: Final = 12  # the embedded server takes 100 connections
+EXPRESS: Final = 4  # of them, kept for readiness, webhooks and money that has come
+# Who waits for a seat's trip gives up sooner than the server's usual: the lock is somebody's who
+# takes long, and others wait behind.
+WEB_DEADLINES: Final = Deadlines(lock_s=1.0)
 CONNECT_TRIES: Final = 20
 CONNECT_WAIT_S: Final = 0.5
 
@@ -49,14 +54,16 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, dsn: str) -> AsyncGenerator[Parts]:
-    """The parts of a process, for the length of the block.
+async def open_parts(
+    settings: Settings, dsn: str, *, deadlines: Deadlines | None = None
+) -> AsyncGenerator[Parts]:
+    """The parts of a process, for the length of the block. `deadlines` None: the usual ones.
 
     Raises:
         ConfigurationError: a secret is missing or cannot be read.
         DatabaseUnavailable: no connection could be had.
     """
-    db = await connect(dsn, size=POOL_SIZE)
+    db = await connect(dsn, size=POOL_SIZE, express=EXPRESS, deadlines=deadlines)
     identity = Identity.of(db, settings)
     try:
         async with gateway_client() as client:

@@ -32,13 +32,15 @@ def create_api(parts: Parts) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     front = front_of(parts)
     install_problems(app, as_page=passenger.refuser(front))
-    app.include_router(health.router(parts.db))
+    app.include_router(health.router(parts.db.express))
     app.include_router(identity.router(parts.identity))
     app.include_router(routes_search.router(parts.db, parts.catalogue, parts.fare_tables))
     app.include_router(booking.router(parts.counter))
     app.include_router(routes_bookings.router(parts.desk))
     app.include_router(routes_payments.router(parts.db, parts.identity.callers, parts.till))
-    app.include_router(payments.webhook_routes(parts.db, parts.till.gateways), prefix="/api")
+    app.include_router(
+        payments.webhook_routes(parts.db.express, parts.till.gateways), prefix="/api"
+    )
     app.include_router(jobs.router(parts.db, parts.settings, parts.jobs))
     app.include_router(passenger.router(front))
     add_docs(app, title="Kiti", version=version("kiti"))

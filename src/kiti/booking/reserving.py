@@ -32,12 +32,15 @@ async def reserve_seats(
     *,
     caller: Caller | None,
     claim: Claim | None,
+    trip_hint: str | None,
     wanted: Callable[[], Wanted],
 ) -> Reserved:
     """Hold seats for the caller (None: a new guest), once for the claim.
 
     `wanted` reads the fields; it is called only when there is no kept answer. The claim, the seats
     and the answer are committed together. Without a claim it is one statement in autocommit.
+    `trip_hint`: the trip as the body has it, whatever it is: so many at once get a connection for
+    one trip.
 
     Raises:
         IdempotencyKeyReused, IdempotencyInProgress; what `wanted` and `Sales.hold` refuse.
@@ -60,7 +63,7 @@ async def reserve_seats(
         await keep(conn, claim, first.answer, context=context)
         return first
 
-    return await db.run(once)
+    return await db.run(once, about=trip_hint)
 
 
 async def _kept_as_stranger(conn: Conn, caller: Caller | None, claim: Claim) -> Kept | None:

@@ -12,7 +12,7 @@ from kiti.booking.model import NoSuchBooking, NoSuchTicket
 from kiti.booking.reserving import Reserved, reserve_seats
 from kiti.booking.sales import Availability, Wanted
 from kiti.booking.schemas import AvailabilityOut, ReserveIn, ReserveOut, SeatOut, TicketOut
-from kiti.booking.service import release_hold
+from kiti.booking.service import release_hold, trip_of
 from kiti.identity.caller import Caller
 from kiti.identity.cookies import takes_cookies_only
 from kiti.platform.clock import utc_now
@@ -67,6 +67,7 @@ def _add_reserve(routes: APIRouter, counter: Counter) -> None:
             counter.sales,
             caller=caller,
             claim=claim,
+            trip_hint=body.text("tripId"),
             wanted=lambda: _wanted(parse(ReserveIn, body), counter),
         )
         return _reserved(request, caller, reserved, counter)
@@ -84,7 +85,8 @@ def _add_reserve(routes: APIRouter, counter: Counter) -> None:
         async def work(conn: Conn) -> None:
             await release_hold(conn, booking_id=booking_id, holder_id=caller.id)
 
-        await counter.db.run(work)
+        about = await trip_of(counter.db, booking_id=bookingId)
+        await counter.db.run(work, about=about)
         return Response(status_code=204)
 
 

@@ -129,11 +129,12 @@ class Sales:
             SalesClosed, TripCancelled, TooManyHolds.
         Locks: the trip.
         """
-        async with db.connection() as conn:
+        trip = str(wanted.trip_id)
+        async with db.connection(about=trip) as conn:
             held = await self._hold_at_once(conn, wanted, holder)
         if held is not None:
             return held
-        return await db.run(lambda conn: self._hold_in_turn(conn, wanted, holder))
+        return await db.run(lambda conn: self._hold_in_turn(conn, wanted, holder), about=trip)
 
     async def hold_within(self, conn: Conn, wanted: Wanted, holder: Holder) -> Held:
         """The same as `hold`, in the caller's transaction."""

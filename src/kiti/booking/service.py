@@ -34,8 +34,8 @@ from kiti.booking.stock import Occupancy, Shape, to_int
 from kiti.jobs.service import enqueue
 from kiti.network.model import TripSheet
 from kiti.network.service import Catalogue
-from kiti.platform.db import Conn
-from kiti.platform.ids import new_code, new_id
+from kiti.platform.db import Conn, Database
+from kiti.platform.ids import find_id, new_code, new_id
 
 TICKET_CODE_LENGTH = 17  # 29 letters: 82 bits
 RELEASED_JOB = "booking.released"
@@ -145,6 +145,19 @@ async def get_booking(conn: Conn, *, booking_id: UUID, holder_id: UUID | None) -
     if found is None or (holder_id is not None and found.holder_id != holder_id):
         raise NoSuchBooking
     return found
+
+
+async def trip_of(db: Database, *, booking_id: str | None) -> str | None:
+    """What a change of this booking is `about` (see `Database.run`): its trip, whose lock it takes.
+
+    None when that is no booking's id. The trip never changes, so it is read beforehand.
+    """
+    wanted = find_id(booking_id or "")
+    if wanted is None:
+        return None
+    async with db.connection() as conn:
+        found = await find_booking(conn, booking_id=wanted)
+    return None if found is None else str(found.trip_id)
 
 
 async def list_bookings(

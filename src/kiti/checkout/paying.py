@@ -20,6 +20,7 @@ from kiti.booking.service import (
     get_booking,
     lengthen_for_payment,
     lock_payable,
+    trip_of,
 )
 from kiti.checkout.schemas_payments import InitiateOut
 from kiti.checkout.till import Till
@@ -119,9 +120,10 @@ async def initiate(db: Database, till: Till, asked: Asked) -> Answer:
 async def _begin_in_turn(db: Database, till: Till, asked: Asked) -> _Begun | Answer:
     until_s = monotonic_s() + WAIT_S
     pause_s = PAUSE_S
+    about = await trip_of(db, booking_id=asked.booking_hint)
     while True:
         try:
-            return await db.run(lambda conn: _begin(conn, till, asked))
+            return await db.run(lambda conn: _begin(conn, till, asked), about=about)
         except (_UnderWay, IdempotencyInProgress):
             if monotonic_s() + pause_s > until_s:
                 raise IdempotencyInProgress(retry_after_s=1) from None

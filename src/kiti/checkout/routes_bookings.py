@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from kiti.booking.model import NoSuchBooking
 from kiti.booking.people import NewPassenger, NewPeople, put_passengers
-from kiti.booking.service import extend_hold, get_booking, list_bookings
+from kiti.booking.service import extend_hold, get_booking, list_bookings, trip_of
 from kiti.checkout.bookings import show_booking, show_bookings
 from kiti.checkout.desk import Desk
 from kiti.checkout.schemas_bookings import BookingOut, BookingsOut, ExtendIn, PassengersIn
@@ -103,7 +103,8 @@ def _add_writes(routes: APIRouter, desk: Desk) -> None:
             )
             return Answer(200, encode(await show_booking(conn, desk.catalogue, found)))
 
-        return _private((await once(desk.db, claim, work)).response())
+        about = await trip_of(desk.db, booking_id=bookingId)
+        return _private((await once(desk.db, claim, work, about=about)).response())
 
     @routes.put(
         "/{bookingId}/passengers",
@@ -132,7 +133,8 @@ def _add_writes(routes: APIRouter, desk: Desk) -> None:
             )
             return await show_booking(conn, desk.catalogue, found)
 
-        return _private(answer(await desk.db.run(work)))
+        about = await trip_of(desk.db, booking_id=bookingId)
+        return _private(answer(await desk.db.run(work, about=about)))
 
 
 def _people(fields: PassengersIn) -> NewPeople:

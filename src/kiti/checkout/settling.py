@@ -54,8 +54,11 @@ async def settle(
     snapshot: PaymentSnapshot,
     late_money_minutes: int,
     event: SettledEvent | None = None,
+    about: str | None = None,
 ) -> None:
     """Record what the gateway says of a payment, and do what follows.
+
+    `about`: its trip, where many may settle at once (see `Database.run`).
 
     Money that is right confirms the booking; what is too much, too little, in another currency, too
     late or a second time is owed back, and a job sends it. Safe to run again, and at once.
@@ -68,7 +71,8 @@ async def settle(
     for _ in range(TRIES_MAX):
         try:
             await db.run(
-                lambda conn: _settle(conn, payment_id, snapshot, late_money_minutes, event)
+                lambda conn: _settle(conn, payment_id, snapshot, late_money_minutes, event),
+                about=about,
             )
         except _Overtaken:
             continue

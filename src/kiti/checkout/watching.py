@@ -91,7 +91,7 @@ async def _ask_now(
             )
     except TimeoutError:
         return
-    await _settle(db, till, payment.payment_id, snapshot)
+    await _settle(db.express, till, payment.payment_id, snapshot, about=str(payment.trip_id))
 
 
 async def verify_payment(db: Database, till: Till, job: VerifyPayment) -> None:
@@ -214,10 +214,18 @@ async def _poll(db: Database, till: Till, watched: Watched, turn: asyncio.Semaph
             await payments.put_back_watched(conn, watched)
 
 
-async def _settle(db: Database, till: Till, payment_id: UUID, snapshot: PaymentSnapshot) -> None:
+async def _settle(
+    db: Database,
+    till: Till,
+    payment_id: UUID,
+    snapshot: PaymentSnapshot,
+    *,
+    about: str | None = None,
+) -> None:
     await settle(
         db,
         payment_id=payment_id,
         snapshot=snapshot,
         late_money_minutes=till.late_money_minutes,
+        about=about,
     )

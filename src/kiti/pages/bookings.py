@@ -118,7 +118,7 @@ def add_bookings(routes: APIRouter, front: Front) -> None:
             )
 
         try:
-            await front.db.run(work)
+            await front.db.run(work, about=str(booking.trip_id))
         except HoldLimit:
             return front.shell.go(visit, f"{booking_url(booking)}?note=no-more-time")
         except (HoldExpired, BookingNotHeld):
@@ -134,7 +134,7 @@ def add_bookings(routes: APIRouter, front: Front) -> None:
             await release_hold(conn, booking_id=booking.booking_id, holder_id=booking.holder_id)
 
         try:
-            await front.db.run(work)
+            await front.db.run(work, about=str(booking.trip_id))
         except BookingNotHeld:
             return front.shell.go(visit, booking_url(booking))
         return front.shell.go(visit, booking_url(booking))

@@ -123,7 +123,7 @@ async def save(
         )
 
     try:
-        await front.db.run(work)
+        await front.db.run(work, about=str(booking.trip_id))
     except ValidationFailed as refusal:
         return faults_of(refusal, _pointers(fields.people))
     return []

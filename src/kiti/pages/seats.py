@@ -164,7 +164,12 @@ async def _hold(front: Front, visit: Visit, choice: Choice, key: str) -> str:
     path = f"/trips/{choice.trip_id}/hold"
     claim = claim_for(None, route=ROUTE, path=path, key=key, body=Body(b"", body))
     reserved = await reserve_seats(
-        front.db, front.sales, caller=visit.caller, claim=claim, wanted=choice.wanted
+        front.db,
+        front.sales,
+        caller=visit.caller,
+        claim=claim,
+        trip_hint=str(choice.trip_id),
+        wanted=choice.wanted,
     )
     visit.met = reserved.guest
     return str(json.loads(reserved.answer.body)["bookingId"])

@@ -11,7 +11,7 @@ Only 2xx answers are kept: a refusal had no effect, and the same key runs again.
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -187,9 +187,15 @@ def replay(kept: Kept) -> Answer:
 
 
 async def once(
-    db: Database, claim: Claim | None, work: Callable[[Conn], Awaitable[Answer]]
+    db: Database,
+    claim: Claim | None,
+    work: Callable[[Conn], Awaitable[Answer]],
+    *,
+    about: Hashable = None,
 ) -> Answer:
     """Run `work` in one transaction, at most once for the claim; without one, just run it.
+
+    `about`: as `Database.run` takes it.
 
     Raises:
         IdempotencyKeyReused, IdempotencyInProgress: as `begin`; and what `work` refuses.
@@ -206,7 +212,7 @@ async def once(
             await keep(conn, claim, out)
         return out
 
-    return await db.run(claimed)
+    return await db.run(claimed, about=about)
 
 
 async def cleanup_idempotency(db: Database) -> int:
