@@ -1,14 +1,18 @@
 """The database of a command: its address, and its schema made ready."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import asyncpg
 
 from kiti.config import ConfigurationError, Settings
+from kiti.platform.db import Database, connect
 from kiti.platform.migrate import migrate, missing_migrations
 from kiti.platform.postgres import Attached, embedded
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -32,6 +36,31 @@ def require_database(settings: Settings) -> None:
             f"there is no database in {settings.kiti_data_dir}: run `make run` or `kiti migrate` "
             "first, or set KITI_DATA_DIR or DATABASE_URL to the one that is meant"
         )
+
+
+def on_database(
+    settings: Settings, work: Callable[[Database], Awaitable[Result]], *, makes_it: bool = False
+) -> Result:
+    """What `work` answers on the database of a command, its schema made ready.
+
+    `makes_it`: an embedded database that is not there yet is made.
+
+    Raises:
+        ConfigurationError: there is no database to look at, or its schema is behind in production.
+    """
+
+    async def main(dsn: str) -> Result:
+        db = await connect(dsn, size=2)
+        try:
+            return await work(db)
+        finally:
+            await db.close()
+
+    if not makes_it:
+        require_database(settings)
+    with database(settings) as (dsn, _):
+        make_schema_ready(settings, dsn)
+        return asyncio.run(main(dsn))
 
 
 def make_schema_ready(settings: Settings, dsn: str) -> list[str]:

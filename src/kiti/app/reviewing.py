@@ -1,18 +1,13 @@
 """`kiti review`: trips that changed after they were booked, and what a person decides of them."""
 
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 from uuid import UUID
 
-from kiti.app.database import database, make_schema_ready, require_database
+from kiti.app.database import on_database
 from kiti.config import Settings
-from kiti.platform.db import Database, connect
+from kiti.platform.db import Database
 from kiti.timetable.review import Moved, Review, keep, move, open_reviews
-
-Result = TypeVar("Result")
 
 
 def show(settings: Settings, *, is_json: bool) -> int:
@@ -21,7 +16,7 @@ def show(settings: Settings, *, is_json: bool) -> int:
     async def work(db: Database) -> list[Review]:
         return [review async for review in open_reviews(db)]
 
-    found = _run(settings, work)
+    found = on_database(settings, work)
     if is_json:
         sys.stdout.write(json.dumps({"items": [_to_dict(review) for review in found]}) + "\n")
     elif found:
@@ -41,7 +36,7 @@ def keep_trip(settings: Settings, trip_id: UUID, *, by: str) -> int:
     Raises:
         NoSuchReview: it does not wait.
     """
-    _run(settings, lambda db: keep(db, trip_id=trip_id, by=by))
+    on_database(settings, lambda db: keep(db, trip_id=trip_id, by=by))
     sys.stdout.write("kept as booked; on sale again\n")
     return 0
 
@@ -57,7 +52,7 @@ def move_trip(settings: Settings, trip_id: UUID, *, by: str) -> int:
     async def work(db: Database) -> Moved:
         return await move(db, trip_id=trip_id, by=by)
 
-    moved = _run(settings, work)
+    moved = on_database(settings, work)
     sys.stdout.write(
         f"leaves {moved.new_departure:%Y-%m-%d %H:%M} instead of {moved.departure:%Y-%m-%d %H:%M}; "
         "on sale again\n"
@@ -65,20 +60,6 @@ def move_trip(settings: Settings, trip_id: UUID, *, by: str) -> int:
     if moved.references:
         sys.stdout.write(f"tell these bookings: {' '.join(moved.references)}\n")
     return 0
-
-
-def _run(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    async def connected(dsn: str) -> Result:
-        db = await connect(dsn, size=1)
-        try:
-            return await work(db)
-        finally:
-            await db.close()
-
-    require_database(settings)
-    with database(settings) as (dsn, _):
-        make_schema_ready(settings, dsn)
-        return asyncio.run(connected(dsn))
 
 
 def _text(review: Review) -> str:

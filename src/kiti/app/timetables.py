@@ -8,12 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-from kiti.app.database import database, make_schema_ready, require_database
+from kiti.app.database import database, make_schema_ready, on_database
 from kiti.app.importing import progress_bar
 from kiti.config import Settings
 from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
-from kiti.platform.db import Conn, Database, connect
+from kiti.platform.db import Conn, connect
 from kiti.timetable.model import Progress
 from kiti.timetable.schedule_holidays import list_holidays, put_holidays, remove_holiday
 from kiti.timetable.schedule_model import HolidayInvalid, Schedule
@@ -180,26 +180,9 @@ def _code(country: str | None) -> str | None:
 
 def _look(settings: Settings, work: Callable[[Conn], Awaitable[Answer]]) -> Answer:
     """Read a database that is there."""
-    require_database(settings)
-    return _with_database(settings, work)
+    return on_database(settings, lambda db: db.run(work))
 
 
 def _write(settings: Settings, work: Callable[[Conn], Awaitable[Answer]]) -> Answer:
-    """Write in one transaction, the schema made ready."""
-    return _with_database(settings, work, is_ready=False)
-
-
-def _with_database(
-    settings: Settings, work: Callable[[Conn], Awaitable[Answer]], *, is_ready: bool = True
-) -> Answer:
-    async def main(dsn: str) -> Answer:
-        db: Database = await connect(dsn, size=1)
-        try:
-            return await db.run(work)
-        finally:
-            await db.close()
-
-    with database(settings) as (dsn, _):
-        if not is_ready:
-            make_schema_ready(settings, dsn)
-        return asyncio.run(main(dsn))
+    """Write in one transaction."""
+    return on_database(settings, lambda db: db.run(work), makes_it=True)
