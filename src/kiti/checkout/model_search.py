@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, TypeAlias
 from uuid import UUID
 
+from kiti.booking.service import SeatsLeft
 from kiti.network.layout import Layout
 from kiti.network.model import TripSheet
 from kiti.network.model_search import Candidate, SearchStop
@@ -78,6 +79,34 @@ class TripQuery:
     sort: Sort = "departure"
     with_sold_out: bool = False
     filters: Filters = field(default_factory=Filters)
+
+
+@dataclass(frozen=True, slots=True)
+class Fares:
+    """What one adult pays on a segment, by class, the lowest first; classes without a fare, or that
+    are not wanted, are left out. `n_classes`: how many classes the layout sells; `all_classes`:
+    those of them that have a fare.
+    """  # noqa: D205  # one sentence of two lines
+
+    layout: Layout
+    by_class: tuple[tuple[str, Money], ...]
+    n_classes: int
+    all_classes: tuple[str, ...]
+
+    def seats_left(self, left: SeatsLeft) -> int:
+        """How many free seats can be bought: those of a class that has a fare."""
+        if len(self.by_class) == self.n_classes:
+            return left.seats_left
+        classes = {name for name, _ in self.by_class}
+        return sum(s.seat_class in classes and left.is_free(s.index) for s in self.layout.seats)
+
+    def lowest(self, left: SeatsLeft) -> Money:
+        """The lowest fare of a class with a free seat; the lowest of all when there is none."""
+        lowest = self.by_class[0][1]
+        if len(self.by_class) == 1:
+            return lowest
+        free = {s.seat_class for s in self.layout.seats if left.is_free(s.index)}
+        return next((fare for name, fare in self.by_class if name in free), lowest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +193,12 @@ class TripView:
 
 def departure_key(candidate: Candidate) -> Key:
     """The key of the order by departure: microseconds since 1970, the trip's id."""
-    return ((candidate.departs_at - _EPOCH) // _MICROSECOND, str(candidate.trip_id))
+    return key_of(candidate.departs_at, candidate.trip_id)
+
+
+def key_of(departs_at: datetime, trip_id: UUID) -> Key:
+    """The key of the order by departure of a trip that leaves then."""
+    return ((departs_at - _EPOCH) // _MICROSECOND, str(trip_id))
 
 
 def duration_key(candidate: Candidate) -> Key:

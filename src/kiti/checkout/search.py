@@ -5,16 +5,17 @@ with the fewest legs between (the earlier on a tie) that leaves on the date aske
 fare. A segment without a fare is not for sale, so it is not found.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from kiti.booking.service import SeatsLeft, free_seats, get_stock
+from kiti.booking.service import free_seats, get_stock
 from kiti.checkout.model_search import (
     Choices,
     DayOffer,
+    Fares,
     Filters,
     Key,
     Offer,
@@ -26,22 +27,29 @@ from kiti.checkout.model_search import (
     departure_key,
     departure_of,
     duration_key,
+    key_of,
 )
 from kiti.fares.model import FareTable, PassengerType, distance_km
 from kiti.fares.service import FareTables
 from kiti.network.layout import Layout
 from kiti.network.model import NoSuchTrip
-from kiti.network.model_search import Candidate, SearchPlace, local_date, local_time
+from kiti.network.model_search import (
+    Candidate,
+    Departure,
+    Departures,
+    Pair,
+    SearchPlace,
+    local_date,
+    local_time,
+)
 from kiti.network.search import (
-    find_search_places,
-    list_candidates,
+    SearchWords,
     list_dates_served,
-    operator_names,
+    list_departures,
 )
 from kiti.network.service import Catalogue
 from kiti.platform.db import Conn
 from kiti.platform.errors import ValidationFailed
-from kiti.platform.money import Money
 
 ROWS_MAX: Final = 5000
 NEAREST_DAYS: Final = 14
@@ -50,14 +58,15 @@ NEAREST_MAX: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a search reads beside the database: layouts and fares kept in memory.
+    """What a search reads beside the database: layouts, fares and places kept in memory.
 
-    `rows_max`: how many departures it looks at, each counted for every pair of stops it serves.
+    `rows_max`: how many trips it looks at.
     """
 
     catalogue: Catalogue
     fare_tables: FareTables
     rows_max: int = ROWS_MAX
+    words: SearchWords = field(default_factory=SearchWords)
 
 
 async def find_trips(
@@ -81,10 +90,10 @@ async def find_trips(
     """
     finder = await _finder(conn, sources, query)
     offers, next_key = await finder.page(query, after=after, limit=limit)
+    choices = await finder.choices() if with_choices and after is None else None
     nearest = None
     if not offers and after is None and next_key is None:
         nearest = await finder.nearest_dates(query)
-    choices = await finder.choices() if with_choices and after is None else None
     return TripPage(await finder.items(offers), next_key, nearest, choices)
 
 
@@ -120,7 +129,7 @@ async def get_trip(conn: Conn, sources: Sources, trip_id: UUID) -> TripView:
 
 
 async def _finder(conn: Conn, sources: Sources, query: TripQuery) -> "Finder":
-    places = await find_search_places(conn, (query.origin_id, query.destination_id))
+    places = await sources.words.places(conn, (query.origin_id, query.destination_id))
     return Finder(conn, sources, *_ends(places, query), query.filters)
 
 
@@ -134,34 +143,6 @@ def _ends(places: dict[UUID, SearchPlace], query: TripQuery) -> tuple[SearchPlac
     if faults:
         raise ValidationFailed(errors=faults)
     return places[query.origin_id], places[query.destination_id]
-
-
-@dataclass(frozen=True, slots=True)
-class Fares:
-    """What one adult pays on a segment, by class, the lowest first; classes without a fare, or that
-    are not wanted, are left out. `n_classes`: how many classes the layout sells; `all_classes`:
-    those of them that have a fare.
-    """  # noqa: D205  # one sentence of two lines
-
-    layout: Layout
-    by_class: tuple[tuple[str, Money], ...]
-    n_classes: int
-    all_classes: tuple[str, ...]
-
-    def seats_left(self, left: SeatsLeft) -> int:
-        """How many free seats can be bought: those of a class that has a fare."""
-        if len(self.by_class) == self.n_classes:
-            return left.seats_left
-        classes = {name for name, _ in self.by_class}
-        return sum(s.seat_class in classes and left.is_free(s.index) for s in self.layout.seats)
-
-    def lowest(self, left: SeatsLeft) -> Money:
-        """The lowest fare of a class with a free seat; the lowest of all when there is none."""
-        lowest = self.by_class[0][1]
-        if len(self.by_class) == 1:
-            return lowest
-        free = {s.seat_class for s in self.layout.seats if left.is_free(s.index)}
-        return next((fare for name, fare in self.by_class if name in free), lowest)
 
 
 class Finder:
@@ -180,8 +161,10 @@ class Finder:
         self._origin = origin
         self._destination = destination
         self._filters = filters
-        self._looked_at: list[Candidate] = []
+        self._looked_at: Departures | None = None
         self._stops = {stop.stop_id: stop for stop in (*origin.stops, *destination.stops)}
+        self._layouts: dict[UUID, Layout] = {}
+        self._tables: dict[UUID, FareTable] = {}
         self._fares: dict[tuple[UUID, UUID, UUID, UUID], Fares] = {}
 
     async def page(
@@ -192,17 +175,16 @@ class Finder:
         is_plain = not (self._origin.is_city or self._destination.is_city)
         goes_on = is_plain and query.sort == "departure"
         begin = departure_of(after) if after is not None and goes_on else None
-        rows, is_cut = await self._departures(query.on, 1, after=begin)
-        self._looked_at = rows
-        trips = await self._one_each(rows)
+        looked = await self._look(query.on, 1, after=begin)
+        trips = self._one_a_date(looked)
         if query.sort == "price":
             found = await self._cheapest(trips, query, after=after)
         else:
             found = await self._first(trips, query, after=after, limit=limit)
         if len(found) > limit:
             return found[:limit], found[limit - 1].key(query.sort)
-        rest = departure_key(rows[-1]) if rows and is_cut and goes_on else None
-        return found, rest
+        rest = looked.first_of(looked.trips[-1]) if looked.is_cut and goes_on else None
+        return found, None if rest is None else key_of(*rest)
 
     async def nearest_dates(self, query: TripQuery) -> tuple[date, ...]:
         """Up to 3 dates within 14 days that have trips with seats, the nearest first."""
@@ -222,41 +204,46 @@ class Finder:
 
     async def days(self, query: TripQuery, n_days: int) -> tuple[DayOffer, ...]:
         """What a search of each of `n_days` dates from `query.on` on finds."""
-        rows, is_cut = await self._departures(query.on, n_days)
-        if is_cut and n_days > 1:  # too many for all days together: one day after the other
+        looked = await self._look(query.on, n_days)
+        if looked.is_cut and n_days > 1:  # too many for all days together: one after the other
             each = [replace(query, on=query.on + timedelta(days=n)) for n in range(n_days)]
             return tuple([day for one in each for day in await self.days(one, 1)])
-        by_date: dict[date, list[Candidate]] = {
-            query.on + timedelta(days=n): [] for n in range(n_days)
-        }
-        for row in rows:
-            by_date[local_date(row.departs_at, self._zone(row))].append(row)
-        found: dict[date, list[Offer]] = {}
-        rest = [(on, trip) for on in by_date for trip in await self._one_each(by_date[on])]
+        dates = [query.on + timedelta(days=n) for n in range(n_days)]
+        found: dict[date, list[Offer]] = {on: [] for on in dates}
+        rest = self._one_a_date(looked)
         while rest:  # once more for a trip that leaves two of a city's stops on two dates
-            once = {trip.trip_id: (on, trip) for on, trip in rest}
-            offers = await self._offers([trip for _, trip in once.values()], query)
-            for offer in offers:
-                on, _ = once[offer.candidate.trip_id]
-                found.setdefault(on, []).append(offer)
-            rest = [one for one in rest if once[one[1].trip_id] != one]
-        return tuple(_day_offer(on, found.get(on, [])) for on in by_date)
+            once = {trip.trip_id: trip for trip in rest}
+            for offer in await self._offers(list(once.values()), query):
+                board = offer.candidate
+                found[local_date(board.departs_at, self._zone(board))].append(offer)
+            rest = [trip for trip in rest if once[trip.trip_id] is not trip]
+        return tuple(_day_offer(on, found[on]) for on in dates)
 
     async def choices(self) -> Choices:
         """What the trips of the day looked at last can be filtered by."""
-        rows = [row for row in self._looked_at if self._fares[_segment(row)].all_classes]
-        names = await operator_names(self._conn, {row.operator_id for row in rows})
-        fares = {_segment(row): self._fares[_segment(row)] for row in rows}.values()
+        sold: dict[tuple[UUID, UUID, tuple[str, ...]], Layout] = {}
+        looked = self._looked_at
+        assert looked is not None, "a page comes first"  # noqa: S101
+        for trip in looked.trips:
+            for pairs in looked.pairs_by_date(trip).values():
+                fares = next((f for f in self._each_fares(trip, pairs) if f.all_classes), None)
+                if fares is not None:
+                    sold[trip.operator_id, trip.layout_id, fares.all_classes] = fares.layout
+        names = await self._sources.words.operators(
+            self._conn, {operator_id for operator_id, _, _ in sold}
+        )
         return Choices(
             tuple(sorted(names.items(), key=lambda item: (item[1].casefold(), item[0]))),
-            tuple(sorted({name for one in fares for name in one.all_classes})),
-            tuple(sorted({word for one in fares for word in one.layout.amenities})),
+            tuple(sorted({name for _, _, classes in sold for name in classes})),
+            tuple(sorted({word for layout in sold.values() for word in layout.amenities})),
         )
 
     async def items(self, offers: Iterable[Offer]) -> tuple[TripItem, ...]:
         """The offers with the names that a list shows."""
         offers = list(offers)
-        names = await operator_names(self._conn, {o.candidate.operator_id for o in offers})
+        names = await self._sources.words.operators(
+            self._conn, {o.candidate.operator_id for o in offers}
+        )
         return tuple(
             TripItem(
                 offer,
@@ -267,10 +254,11 @@ class Finder:
             for offer in offers
         )
 
-    async def _departures(
+    async def _look(
         self, on: date, n_days: int, *, after: tuple[datetime, UUID] | None = None
-    ) -> tuple[list[Candidate], bool]:
-        return await list_candidates(
+    ) -> Departures:
+        """The trips of a date, or of several, with their layouts and fare tables read."""
+        looked = await list_departures(
             self._conn,
             origin=self._origin,
             destination=self._destination,
@@ -279,17 +267,33 @@ class Finder:
             after=after,
             limit=self._sources.rows_max,
         )
+        self._looked_at = looked
+        new = {trip.layout_id for trip in looked.trips} - self._layouts.keys()
+        if new:
+            self._layouts |= await self._sources.catalogue.layouts(self._conn, new)
+        for table_id in {trip.fare_table_id for trip in looked.trips} - self._tables.keys():
+            self._tables[table_id] = await self._sources.fare_tables.table(self._conn, table_id)
+        return looked
 
-    async def _one_each(self, rows: list[Candidate]) -> list[Candidate]:
-        """One candidate for each trip that is wanted: the nearest pair of calls with a fare."""
-        await self._read_fares(rows)
-        best: dict[UUID, Candidate] = {}
-        for row in rows:
-            known = best.get(row.trip_id)
-            is_nearer = known is None or _rank(row) < _rank(known)
-            if is_nearer and self._fares[_segment(row)].by_class:
-                best[row.trip_id] = row
-        return [row for row in best.values() if self._is_wanted(row)]
+    def _one_a_date(self, looked: Departures) -> list[Candidate]:
+        """One candidate for each trip that is wanted, and date: the nearest calls with a fare."""
+        found: list[Candidate] = []
+        for trip in looked.trips:
+            for pairs in looked.pairs_by_date(trip).values():
+                fares = self._each_fares(trip, pairs)
+                pair = next((p for p, f in zip(pairs, fares, strict=True) if f.by_class), None)
+                if pair is not None and self._is_wanted(one := trip.by(pair)):
+                    found.append(one)
+        return found
+
+    def _each_fares(self, trip: Departure, pairs: Sequence[Pair]) -> Iterator[Fares]:
+        """The fares of the trip by each of these pairs of calls."""
+        for pair in pairs:
+            segment = (trip.fare_table_id, trip.layout_id, pair.from_stop_id, pair.to_stop_id)
+            fares = self._fares.get(segment)
+            if fares is None:
+                fares = self._fares[segment] = self._fares_of(*segment)
+            yield fares
 
     def _is_wanted(self, row: Candidate) -> bool:
         """Whether the trip passes the filters that do not ask what is left of it."""
@@ -336,33 +340,24 @@ class Finder:
             if seats is None:  # sales are closed
                 continue
             fares = self._fares[_segment(trip)]
+            if seats.n_seats != len(fares.layout.seats):  # it has another vehicle since
+                continue
             n_left, price = fares.seats_left(seats), fares.lowest(seats)
             is_dear = most is not None and price.amount_minor > most
             if (n_left >= query.passengers or query.with_sold_out) and not is_dear:
                 out.append(Offer(trip, fares.layout, n_left, price))
         return out
 
-    async def _read_fares(self, rows: list[Candidate]) -> None:
-        """Know the fares of the segments of these rows."""
-        new = {_segment(row): row for row in rows if _segment(row) not in self._fares}
-        layouts = await self._sources.catalogue.layouts(
-            self._conn, {row.layout_id for row in new.values()}
-        )
-        for segment, row in new.items():
-            table = await self._sources.fare_tables.table(self._conn, row.fare_table_id)
-            self._fares[segment] = self._fares_of(row, layouts[row.layout_id], table)
-
-    def _fares_of(self, row: Candidate, layout: Layout, table: FareTable) -> Fares:
-        km = distance_km(self._stops[row.from_stop_id], self._stops[row.to_stop_id])
+    def _fares_of(
+        self, fare_table_id: UUID, layout_id: UUID, from_stop_id: UUID, to_stop_id: UUID
+    ) -> Fares:
+        table, layout = self._tables[fare_table_id], self._layouts[layout_id]
+        km = distance_km(self._stops[from_stop_id], self._stops[to_stop_id])
         classes = {seat.seat_class for seat in layout.seats if seat.is_sold}
         found = [
             (name, fare)
             for name in sorted(classes)
-            if (
-                fare := table.fare(
-                    row.from_stop_id, row.to_stop_id, name, PassengerType.ADULT, km=km
-                )
-            )
+            if (fare := table.fare(from_stop_id, to_stop_id, name, PassengerType.ADULT, km=km))
         ]
         found.sort(key=lambda item: item[1].amount_minor)
         wanted = tuple((name, fare) for name, fare in found if self._filters.wants_class(name))
@@ -378,8 +373,3 @@ def _day_offer(on: date, offers: list[Offer]) -> DayOffer:
 def _segment(row: Candidate) -> tuple[UUID, UUID, UUID, UUID]:
     """All that the fares of a row depend on."""
     return (row.fare_table_id, row.layout_id, row.from_stop_id, row.to_stop_id)
-
-
-def _rank(row: Candidate) -> tuple[int, int, UUID, UUID]:
-    """The order among the pairs of stops of one trip: fewest legs, then the earliest."""
-    return (row.last - row.first, row.first, row.from_stop_id, row.to_stop_id)

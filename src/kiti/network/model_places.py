@@ -2,7 +2,6 @@
 
 import unicodedata
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Final, Literal
 from uuid import UUID
 
@@ -24,7 +23,6 @@ _ONE_EDIT_FROM: Final = 4
 _TWO_EDITS_FROM: Final = 8
 # A word that was typed whole is a better guess than the beginning of a longer one.
 _UNFINISHED: Final = 10
-_NEVER: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +147,11 @@ def misspelt(place: Place, typed: str) -> Place | None:
     From the start of one of its words on the name must begin with `typed` but for a letter or two:
     left out, put in, another one, or two that changed places. Digits are never mistaken.
     """
-    most = edits_max(typed)
+    most, digits = edits_max(typed), _digits(typed)
     found: list[tuple[int, int, str]] = []
     for word, start in enumerate(word_starts(place.folded)):
+        if digits and not _digits(start).startswith(digits):
+            continue
         edits = _edits(typed, start, most)
         if edits is not None:
             found.append((edits, word, start))
@@ -161,30 +161,33 @@ def misspelt(place: Place, typed: str) -> Place | None:
     return replace(place, edits=edits, word=word, folded=folded)
 
 
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
+
+
 def _edits(typed: str, name: str, most: int) -> int | None:
     """The fewest edits from `typed` to a beginning of `name`; None for more than `most`.
 
-    One that ends within a word counts 10 more. Source: the distance of optimal string alignment.
+    One that ends within a word counts 10 more. Only the band of the table is filled where there
+    are so few. Source: the distance of optimal string alignment.
     """
+    far = most + 1
     width = min(len(name), len(typed) + most)
     older: list[int] = []
     before: list[int] = []
-    row = list(accumulate((_weight(other) for other in name[:width]), initial=0))
+    row = [to if to <= most else far for to in range(width + 1)]
     for at, letter in enumerate(typed):
-        older, before, row = before, row, [row[0] + _weight(letter)]
-        for to in range(width):
+        older, before, row = before, row, [far] * (width + 1)
+        least = row[0] = min(at + 1, far)
+        for to in range(max(0, at - most), min(width, at + most + 1)):
             other = name[to]
-            other_letter = 0 if letter == other else max(_weight(letter), _weight(other))
-            row.append(
-                min(
-                    before[to] + other_letter,
-                    before[to + 1] + _weight(letter),
-                    row[to] + _weight(other),
-                )
-            )
-            if at and to and letter == name[to - 1] and typed[at - 1] == other:
-                row[-1] = min(row[-1], older[to - 1] + other_letter)
-        if min(row) > most:
+            edits = before[to] + (letter != other)
+            edits = min(edits, before[to + 1] + 1, row[to] + 1)
+            if at and to and letter != other == typed[at - 1] and letter == name[to - 1]:
+                edits = min(edits, older[to - 1] + 1)
+            row[to + 1] = edits
+            least = min(least, edits)
+        if least > most:
             return None
     ends = [
         edits if name[to : to + 1] in {"", " "} else edits + _UNFINISHED
@@ -192,8 +195,3 @@ def _edits(typed: str, name: str, most: int) -> int | None:
         if edits <= most
     ]
     return min(ends, default=None)
-
-
-def _weight(letter: str) -> int:
-    """What it costs to leave a letter out, put it in or take it for another; a digit is none."""
-    return _NEVER if letter.isdigit() else 1

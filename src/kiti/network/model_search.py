@@ -1,5 +1,6 @@
 """Words for finding trips: the stops a place stands for, local days, and trips that may serve."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -45,6 +46,86 @@ class Candidate:
     last: int
     departs_at: datetime
     arrives_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A call to board at and a later one to leave at: positions, stops, seconds of the pattern."""
+
+    first: int
+    last: int
+    from_stop_id: UUID
+    to_stop_id: UUID
+    departs_after: timedelta
+    arrives_after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A trip of a pattern, as of an instant of the database's clock."""
+
+    trip_id: UUID
+    operator_id: UUID
+    layout_id: UUID
+    fare_table_id: UUID
+    pattern_id: UUID
+    starts_at: datetime
+    as_of: datetime
+
+    def by(self, pair: Pair) -> Candidate:
+        """The trip by this pair of calls."""
+        return Candidate(
+            trip_id=self.trip_id,
+            operator_id=self.operator_id,
+            layout_id=self.layout_id,
+            fare_table_id=self.fare_table_id,
+            from_stop_id=pair.from_stop_id,
+            to_stop_id=pair.to_stop_id,
+            first=pair.first,
+            last=pair.last,
+            departs_at=self.starts_at + pair.departs_after,
+            arrives_at=self.starts_at + pair.arrives_after,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """Trips that may serve a segment on dates [first_on, end_on) by the clock of the stop boarded.
+
+    `pairs`: for each pattern those pairs of calls that its stops mean, the one with the fewest legs
+    first, then the earliest. `zones` are those of the stops. `is_cut`: there are more trips, later.
+    """
+
+    trips: Sequence[Departure]
+    pairs: Mapping[UUID, Sequence[Pair]]
+    zones: Mapping[UUID, str]
+    first_on: date
+    end_on: date
+    is_cut: bool
+
+    def pairs_by_date(self, trip: Departure) -> dict[date, list[Pair]]:
+        """The pairs by which the trip leaves on each of the dates, and has not left yet."""
+        dates: dict[tuple[timedelta, UUID], date | None] = {}
+        found: dict[date, list[Pair]] = {}
+        for pair in self.pairs[trip.pattern_id]:
+            board = (pair.departs_after, pair.from_stop_id)
+            if board not in dates:
+                dates[board] = self._date_of(trip, *board)
+            on = dates[board]
+            if on is not None:
+                found.setdefault(on, []).append(pair)
+        return found
+
+    def _date_of(self, trip: Departure, wait: timedelta, stop_id: UUID) -> date | None:
+        """The local date of a departure; None when it has left, or is none of the dates."""
+        departs_at = trip.starts_at + wait
+        on = local_date(departs_at, self.zones[stop_id])
+        return on if departs_at >= trip.as_of and self.first_on <= on < self.end_on else None
+
+    def first_of(self, trip: Departure) -> tuple[datetime, UUID]:
+        """What the trips are ordered by: when the first of the stops is left, then the id."""
+        waits = [pair.departs_after for pair in self.pairs[trip.pattern_id]]
+        return trip.starts_at + min(waits), trip.trip_id
 
 
 @dataclass(frozen=True, slots=True)

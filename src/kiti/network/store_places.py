@@ -98,7 +98,7 @@ async def list_places(
 
 
 async def list_alike(conn: Conn, *, typed: str, with_stops: bool) -> list[Place]:
-    """The names most like what was typed, by their trigrams: of 20 cities and of 40 stops.
+    """The names most like what was typed, by their trigrams: of 20 cities and of 20 stops.
 
     `folded` is the whole name. Each kind has an index that gives its names in this order, so the
     cost is by the names that are near. The limits stand in the text for the planner to know them.
@@ -118,7 +118,7 @@ async def list_alike(conn: Conn, *, typed: str, with_stops: bool) -> list[Place]
            FROM place_name
            WHERE word = 0 AND kind = 'STOP' AND $2::boolean
            ORDER BY folded <->> $1
-           LIMIT 40)
+           LIMIT 20)
         )
         SELECT alike.place_id, alike.kind, coalesce(stop.name, city.name) AS name,
           city.name AS city, city.country, coalesce(stop.timezone, city.timezone) AS timezone,

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from kiti.network.model_search import Candidate
+from kiti.network.model_search import Departure
 from kiti.platform.db import Conn, fetch_all
 
 
@@ -20,6 +20,19 @@ class StopOfPlace:
     timezone: str | None
     latitude: float | None
     longitude: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatternCalls:
+    """A pattern's calls where one may board, and those where one may leave, each in their order."""
+
+    pattern_id: UUID
+    board_positions: list[int]
+    board_stop_ids: list[UUID]
+    departures_s: list[int]
+    leave_positions: list[int]
+    leave_stop_ids: list[UUID]
+    arrivals_s: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,72 +71,92 @@ async def list_place_stops(conn: Conn, *, place_ids: Sequence[UUID]) -> list[Sto
     )
 
 
-async def list_candidates(
+async def list_patterns(
+    conn: Conn, *, from_stop_ids: Sequence[UUID], to_stop_ids: Sequence[UUID]
+) -> list[PatternCalls]:
+    """The patterns that take passengers at one of the first stops and later let them off at one of
+    the second, with all such calls. Calls, not pairs of them: those would be their product.
+    """  # noqa: D205  # one sentence of two lines
+    return await fetch_all(
+        conn,
+        PatternCalls,
+        """
+        SELECT board.pattern_id, board.positions AS board_positions,
+          board.stop_ids AS board_stop_ids, board.departures_s, leave.positions AS leave_positions,
+          leave.stop_ids AS leave_stop_ids, leave.arrivals_s
+        FROM (
+          SELECT pattern_id, min(position) AS first,
+            array_agg(position ORDER BY position) AS positions,
+            array_agg(stop_id ORDER BY position) AS stop_ids,
+            array_agg(departure_s ORDER BY position) AS departures_s
+          FROM pattern_call
+          WHERE stop_id = ANY($1::uuid[]) AND pickup
+          GROUP BY pattern_id
+        ) AS board
+        JOIN (
+          SELECT pattern_id, max(position) AS last,
+            array_agg(position ORDER BY position) AS positions,
+            array_agg(stop_id ORDER BY position) AS stop_ids,
+            array_agg(arrival_s ORDER BY position) AS arrivals_s
+          FROM pattern_call
+          WHERE stop_id = ANY($2::uuid[]) AND drop_off
+          GROUP BY pattern_id
+        ) AS leave ON leave.pattern_id = board.pattern_id AND leave.last > board.first
+        """,
+        from_stop_ids,
+        to_stop_ids,
+    )
+
+
+async def list_departures(
     conn: Conn,
     *,
-    from_stop_ids: Sequence[UUID],
+    pattern_ids: Sequence[UUID],
     begins_at: Sequence[datetime],
     ends_at: Sequence[datetime],
-    to_stop_ids: Sequence[UUID],
-    is_round: bool,
+    firsts: Sequence[timedelta],
+    lasts: Sequence[timedelta],
     after: tuple[datetime, UUID] | None,
     limit: int,
-) -> list[Candidate]:
-    """Trips that leave one of the first stops, each within its own bounds, for one of the second.
+) -> list[Departure]:
+    """Trips of these patterns that start within each pattern's own bounds [begins_at, ends_at).
 
-    Only what has not left yet, and comes after a departure and trip when given; by departure, then
-    trip id, `limit` rows at most. Of one trip there is a row for each pair of stops, by their
-    nearest pair of calls, the earlier on a tie; a stop with itself only if `is_round`.
+    `firsts` and `lasts`: how long after the start passengers board first and last: what nobody can
+    board any more is left out. By that first departure, then trip id, `limit` rows at most, and
+    only what comes after a departure and trip when they are given.
 
-    The pairs come from the patterns, and each pattern's trips from a range of its index: the cost
-    is by the trips of the day, not by those on file.
+    Each pattern's trips are a range of its index: the cost is by the trips of the day, not by those
+    on file.
     """
     return await fetch_all(
         conn,
-        Candidate,
+        Departure,
         """
-        WITH pair AS (
-          SELECT DISTINCT ON (on_call.pattern_id, on_call.stop_id, off_call.stop_id)
-            on_call.pattern_id, on_call.stop_id AS from_stop_id, off_call.stop_id AS to_stop_id,
-            on_call.position AS first, off_call.position AS last,
-            make_interval(secs => on_call.departure_s) AS departs_after,
-            make_interval(secs => off_call.arrival_s) AS arrives_after
-          FROM pattern_call on_call
-          JOIN pattern_call off_call ON off_call.pattern_id = on_call.pattern_id
-            AND off_call.position > on_call.position
-          WHERE on_call.stop_id = ANY($1::uuid[]) AND on_call.pickup
-            AND off_call.stop_id = ANY($4::uuid[]) AND off_call.drop_off
-            AND ($5::boolean OR off_call.stop_id <> on_call.stop_id)
-          ORDER BY on_call.pattern_id, on_call.stop_id, off_call.stop_id,
-            off_call.position - on_call.position, on_call.position
-        )
         SELECT trip.trip_id, trip.operator_id, trip.layout_id, trip.fare_table_id,
-          pair.from_stop_id, pair.to_stop_id, pair.first, pair.last,
-          trip.starts_at + pair.departs_after AS departs_at,
-          trip.starts_at + pair.arrives_after AS arrives_at
-        FROM pair
-        JOIN unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
-          AS board (stop_id, begins_at, ends_at) ON board.stop_id = pair.from_stop_id
+          line.pattern_id, trip.starts_at, now() AS as_of
+        FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::interval[],
+            $5::interval[])
+          AS line (pattern_id, begins_at, ends_at, first, last)
         CROSS JOIN LATERAL (
           SELECT t.trip_id, t.operator_id, t.layout_id, t.fare_table_id, t.starts_at
           FROM trip t
-          WHERE t.pattern_id = pair.pattern_id
-            AND t.starts_at >= greatest(board.begins_at, now(), $6::timestamptz)
-              - pair.departs_after
-            AND t.starts_at < board.ends_at - pair.departs_after
+          WHERE t.pattern_id = line.pattern_id
+            AND t.starts_at >= greatest(line.begins_at, now() - line.last,
+              $6::timestamptz - line.first)
+            AND t.starts_at < line.ends_at
             AND ($6::timestamptz IS NULL
-              OR (t.starts_at + pair.departs_after, t.trip_id) > ($6::timestamptz, $7::uuid))
+              OR (t.starts_at + line.first, t.trip_id) > ($6::timestamptz, $7::uuid))
           ORDER BY t.starts_at, t.trip_id
           LIMIT $8
         ) trip
-        ORDER BY departs_at, trip.trip_id, pair.first, pair.last
+        ORDER BY trip.starts_at + line.first, trip.trip_id
         LIMIT $8
         """,
-        from_stop_ids,
+        pattern_ids,
         begins_at,
         ends_at,
-        to_stop_ids,
-        is_round,
+        firsts,
+        lasts,
         None if after is None else after[0],
         None if after is None else after[1],
         limit,
