@@ -1,0 +1,180 @@
+"""What a person decides of trips that changed after they were booked."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from booking_make import let_expire
+from kiti.booking.audit import audit
+from kiti.booking.service import confirm_booking, find_booking, get_booking, sheet_of
+from kiti.network.service import Catalogue
+from kiti.platform.clock import utc_now
+from kiti.platform.db import Database
+from kiti.platform.ids import new_id
+from kiti.timetable.renewal_changes import Kind, MoveImpossible, NoSuchReview
+from kiti.timetable.review import Review, keep, move, open_reviews
+from renewal_make import DAY, Source, Spec, hold_seats, make_source, renew, sell_seats, trip_id_of
+
+
+async def listed(db: Database) -> list[Review]:
+    return [review async for review in open_reviews(db)]
+
+
+async def flagged(db: Database, **changes: object) -> tuple[Source, UUID]:
+    """A trip with a seat sold, and what its source wants of it since."""
+    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    await renew(db, source)
+    sold = await sell_seats(db, "1")
+    if changes:
+        source.change("1", **changes)
+    else:
+        del source.trips["1"]
+    await renew(db, source)
+    return source, sold.trip_id
+
+
+async def status(db: Database, trip_id: UUID) -> str:
+    async with db.connection() as conn:
+        found = await conn.fetchval("SELECT status FROM trip_inventory WHERE trip_id = $1", trip_id)
+    return str(found)
+
+
+async def test_the_list_says_what_is_different_and_who_counts_on_it(db: Database):
+    source = await make_source(db, {code: Spec() for code in ("a", "b", "c", "d", "e")})
+    await renew(db, source)
+    for code in ("a", "b", "c", "d"):
+        await sell_seats(db, code, seats=(0, 1))
+    await hold_seats(db, "a", seats=(2,))
+    source.change("a", minute=500)
+    source.change("b", road="XBC")
+    source.change("c", layout="other", minute=470)
+    del source.trips["d"]
+    source.change("e", minute=500)
+    await renew(db, source)
+    found = {review.code: review for review in await listed(db)}
+    assert {code: (one.what, one.sold, one.held, one.can_move) for code, one in found.items()} == {
+        "a": ("leaves 20 min later", 2, 1, True),
+        "b": ("no longer serves Stop A", 2, 0, False),
+        "c": ("leaves 10 min earlier, no longer has seats 1A, 1B", 2, 0, False),
+        "d": ("no longer in the timetable", 2, 0, False),
+    }
+    one = asdict(found["a"])
+    assert (one["feed"], one["operator_name"]) == ("lines", "Kiti Lines")
+    # Lagos is an hour ahead of UTC.
+    assert f"{found['a'].departure:%H:%M}" == "09:00"
+    assert found["a"].new_departure == found["a"].departure + timedelta(minutes=20)
+    assert found["d"].new_departure is None
+
+
+@pytest.mark.parametrize("changes", [{"minute": 700}, {"road": "XBC"}, {}])
+async def test_kept_it_runs_as_booked_and_sells_while_the_source_says_the_same(
+    db: Database, changes: dict[str, object]
+):
+    source, trip_id = await flagged(db, **changes)
+    assert await status(db, trip_id) == "closed"
+    await keep(db, trip_id=trip_id, by="Ada")
+    assert await status(db, trip_id) == "on_sale"
+    assert await listed(db) == []
+    assert (await renew(db, source)).counts == {Kind.SAME: 1, Kind.KEPT: 1}
+    assert await status(db, trip_id) == "on_sale"
+    await sell_seats(db, "1", seats=(1,))
+    if changes:
+        source.change("1", fare=200)
+        assert (await renew(db, source)).counts == {Kind.SAME: 1, Kind.KEPT: 1}
+        async with db.connection() as conn:
+            sheet = await Catalogue().sheet(conn, trip_id)
+        assert sheet.fare_table_id == source.fares[200]
+        # Something else than what was decided about is for a person again.
+        source.change("1", minute=710)
+        assert (await renew(db, source)).counts == {Kind.SAME: 1, Kind.FLAGGED: 1}
+        assert await status(db, trip_id) == "closed"
+
+
+async def test_moved_its_bookings_go_with_it_and_those_that_are_over_do_not(db: Database):
+    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    await renew(db, source)
+    over = await hold_seats(db, "1", seats=(0,))
+    async with db.connection() as conn:
+        await let_expire(conn, over.booking_id)
+    sold = await sell_seats(db, "1", seats=(0, 1))
+    held = await hold_seats(db, "1", seats=(2,), last=1)
+    source.change("1", minute=700)
+    await renew(db, source)
+    moved = await move(db, trip_id=sold.trip_id, by="Ada")
+    assert moved.references == tuple(sorted([sold.reference, held.reference]))
+    assert moved.new_departure - moved.departure == timedelta(minutes=220)
+    assert (await renew(db, source)).counts == {Kind.SAME: 2}
+    assert await listed(db) == []
+    assert await status(db, sold.trip_id) == "on_sale"
+    async with db.transaction() as conn:
+        assert await audit(conn) == []
+        paid = await confirm_booking(
+            conn, booking_id=held.booking_id, learned_at=utc_now(), late_money_minutes=60
+        )
+        assert paid.outcome == "confirmed"
+        refused = await confirm_booking(
+            conn, booking_id=over.booking_id, learned_at=utc_now(), late_money_minutes=60
+        )
+        assert (refused.outcome, refused.reason) == ("refused", "seats_gone")
+        assert await audit(conn) == []
+        for request, starts_at in (
+            (sold, Spec(minute=700).starts_at),
+            (held, Spec(minute=700).starts_at),
+            (over, Spec().starts_at),
+        ):
+            booking = await get_booking(conn, booking_id=request.booking_id, holder_id=None)
+            sheet = await sheet_of(conn, Catalogue(), booking)
+            assert sheet.starts_at == starts_at
+    await sell_seats(db, "1", seats=(3,))
+
+
+async def test_a_hold_on_a_moved_trip_ends_with_its_sales(db: Database):
+    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    await renew(db, source)
+    held = await hold_seats(db, "1")
+    soon = utc_now() + timedelta(minutes=12)  # sales close two minutes from now
+    source.change("1", minute=int((soon - Spec(minute=0).starts_at) / timedelta(minutes=1)))
+    await renew(db, source)
+    await move(db, trip_id=held.trip_id, by="Ada")
+    async with db.connection() as conn:
+        booking = await find_booking(conn, booking_id=held.booking_id)
+        closes = await conn.fetchval(
+            "SELECT sales_close_at FROM trip_inventory WHERE trip_id = $1", held.trip_id
+        )
+    assert booking is not None
+    assert booking.expires_at == closes
+
+
+@pytest.mark.parametrize("changes", [{"road": "XBC"}, {"road": "ABCD"}, {"layout": "large"}, {}])
+async def test_what_changes_more_than_times_cannot_be_moved(
+    db: Database, changes: dict[str, object]
+):
+    _, trip_id = await flagged(db, **changes)
+    before = await status(db, trip_id)
+    with pytest.raises(MoveImpossible):
+        await move(db, trip_id=trip_id, by="Ada")
+    assert await status(db, trip_id) == before
+    assert len(await listed(db)) == 1
+
+
+async def test_a_trip_that_does_not_wait_is_not_decided(db: Database):
+    source, _ = await flagged(db, minute=700)
+    async with db.connection() as conn:
+        other = await trip_id_of(conn, "2")
+    for trip_id in (other, new_id()):
+        with pytest.raises(NoSuchReview):
+            await keep(db, trip_id=trip_id, by="Ada")
+        with pytest.raises(NoSuchReview):
+            await move(db, trip_id=trip_id, by="Ada")
+    assert source.trips["2"].on == DAY
+
+
+async def test_a_kept_trip_may_still_be_moved(db: Database):
+    _, trip_id = await flagged(db, minute=700)
+    await keep(db, trip_id=trip_id, by="Ada")
+    await move(db, trip_id=trip_id, by="Bayo")
+    async with db.connection() as conn:
+        rows = await conn.fetch("SELECT decision, decided_by FROM trip_review")
+    assert [tuple(row) for row in rows] == [("move", "Bayo")]
