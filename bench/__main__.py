@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Final
 
-from bench import availability, holds, report, sales
+from bench import availability, holds, report, sales, searches
 from bench.figures import Table
 from bench.ground import HOLDERS, LEGS, SEATS, TRIPS, prepared
 from bench.plan import Plan
@@ -22,6 +22,8 @@ ROWS: Final[Mapping[str, Callable[[Stage], Table]]] = {
     "holds3": holds.three_seats,
     "sales": sales.measure,
     "availability": availability.measure,
+    "search": searches.trips,
+    "typing": searches.places,
 }
 
 
@@ -32,6 +34,9 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="rounds of each row (3)")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each run (3)")
     parser.add_argument("--connections", type=int, default=32, help="of the load over HTTP (32)")
+    parser.add_argument(
+        "--trips", type=int, default=1_000_000, help="on file where many are searched (1000000)"
+    )
     parser.add_argument(
         "--write", action="store_true", help="keep the tables in docs/benchmarks.md"
     )
@@ -44,6 +49,7 @@ def main() -> int:
         seconds=asked.seconds,
         connections=asked.connections,
         began_s=monotonic_s(),
+        trips_large=asked.trips,
     )
     try:
         return _measure(rows, plan, is_kept=asked.write)

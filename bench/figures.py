@@ -55,6 +55,18 @@ class Goal:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Slowest:
+    """The p99 of a figure, and what it should be at most: in milliseconds, or times a reference's.
+
+    `reference` None: `most` is milliseconds; else times the p99 of that figure.
+    """
+
+    figure: str
+    reference: str | None
+    most: float
+
+
 @dataclass(slots=True)
 class Table:
     """One row of the goals: its figures, several runs of each, and what they are compared with.
@@ -66,6 +78,7 @@ class Table:
     unit: str
     ratios: Sequence[Ratio] = ()
     goals: Sequence[Goal] = ()
+    slowest: Sequence[Slowest] = ()
     notes: Sequence[str] = ()
     runs: dict[str, list[Run]] = field(default_factory=dict[str, list[Run]])
 
@@ -83,6 +96,14 @@ class Table:
         pairs = zip(self.runs[ratio.figure], self.runs[ratio.reference], strict=True)
         return median(ours.per_second / theirs.per_second for ours, theirs in pairs)
 
+    def p99(self, slowest: Slowest) -> float:
+        """The median over the rounds, in milliseconds or as a ratio."""
+        ours = [run.latency_ms(0.99) for run in self.runs[slowest.figure]]
+        if slowest.reference is None:
+            return median(ours)
+        theirs = [run.latency_ms(0.99) for run in self.runs[slowest.reference]]
+        return median(one / other for one, other in zip(ours, theirs, strict=True))
+
     def text(self) -> str:
         """The table in Markdown, its columns aligned."""
         parts = [f"### {self.title}", _aligned(self._figures())]
@@ -90,6 +111,8 @@ class Table:
             parts.append(_aligned(self._ratios()))
         if self.goals:
             parts.append(_aligned(self._goals()))
+        if self.slowest:
+            parts.append(_aligned(self._slowest()))
         parts += self.notes
         return "\n\n".join(parts) + "\n"
 
@@ -122,6 +145,17 @@ class Table:
         for each in self.goals:
             measured = f"{self.middle(each.figure).per_second:,.0f}"
             rows.append([f"{each.figure}: {each.why}", measured, f"{each.per_second:,.0f}"])
+        return rows
+
+    def _slowest(self) -> list[list[str]]:
+        rows = [["p99", "measured", "at most"]]
+        for each in self.slowest:
+            is_time = each.reference is None
+            what = each.figure if is_time else f"{each.figure} ÷ {each.reference}"
+            unit = " ms" if is_time else ""
+            rows.append(
+                [what, f"{self.p99(each):.{1 if is_time else 2}f}{unit}", f"{each.most:g}{unit}"]
+            )
         return rows
 
 

@@ -85,12 +85,12 @@ class Ground:
 
     def sql(self, work: Callable[[Conn], Awaitable[Result]]) -> Result:
         """Run `work` on a connection of its own, in autocommit."""
-        return asyncio.run(_with_connection(self.dsn, work))
+        return asyncio.run(with_connection(self.dsn, work))
 
     def empty(self) -> None:
         """Forget what the last run wrote."""
         self.sql(store.empty)
-        asyncio.run(_with_connection(_as_superuser(self.dsn), store.tidy))
+        asyncio.run(with_connection(_as_superuser(self.dsn), store.tidy))
 
     def breaches(self) -> list[Finding]:
         """Every row that breaks an invariant."""
@@ -105,7 +105,7 @@ def prepared() -> Generator[Ground]:
     try:
         with embedded(folder) as attached:
             asyncio.run(migrate(attached.dsn))
-            yield asyncio.run(_with_connection(attached.dsn, _Making(folder, attached.dsn).make))
+            yield asyncio.run(with_connection(attached.dsn, _Making(folder, attached.dsn).make))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -198,7 +198,8 @@ async def _put_holders(conn: Conn, settings: Settings) -> list[AccountId]:
     return [account.account_id for account in made]
 
 
-async def _with_connection(dsn: str, work: Callable[[Conn], Awaitable[Result]]) -> Result:
+async def with_connection(dsn: str, work: Callable[[Conn], Awaitable[Result]]) -> Result:
+    """What `work` makes of a connection of its own, in autocommit."""
     conn = await asyncpg.connect(dsn)
     try:
         return await work(conn)

@@ -11,7 +11,8 @@ from kiti.platform.clock import monotonic_s
 class Plan:
     """`runs` of `seconds` each, after `warm_s` of the same load that does not count.
 
-    `connections` make the load over HTTP. `began_s` is for telling how far it is.
+    `connections` make the load over HTTP. `began_s` is for telling how far it is. `trips_large` is
+    how many trips the larger timetable has that is searched.
     """
 
     runs: int
@@ -19,6 +20,7 @@ class Plan:
     connections: int
     began_s: float
     warm_s: float = 0.5
+    trips_large: int = 1_000_000
 
     def rounds(self, title: str) -> Iterator[int]:
         """The rounds of a table, each told as it begins."""

@@ -18,8 +18,17 @@ class Stage:
     plan: Plan
     sites: Sites
 
-    def load(self, site: Site, requests: Iterator[bytes], *, status: bytes) -> Run:
+    def load(
+        self,
+        site: Site,
+        requests: Iterator[bytes],
+        *,
+        status: bytes,
+        connections: int | None = None,
+    ) -> Run:
         """One run of these requests, all of which must have this status.
+
+        `connections` None: as many as the plan says.
 
         Raises:
             Broken: one had another.
@@ -30,7 +39,7 @@ class Stage:
                 requests=requests,
                 status=status,
                 meter=lambda: {"server": site.used_s(), "database": self.ground.database_s()},
-                connections=self.plan.connections,
+                connections=connections or self.plan.connections,
                 seconds=self.plan.seconds,
                 warm_s=self.plan.warm_s,
             )

@@ -101,3 +101,71 @@ async def version(conn: Conn) -> str:
 async def backend(conn: Conn) -> int:
     """The process that serves this connection."""
     return await fetch_value(conn, "SELECT pg_backend_pid()")
+
+
+async def create_database(conn: Conn, *, name: str) -> None:
+    """Make a database of the application's role. Needs a superuser."""
+    await conn.execute(f'CREATE DATABASE "{name}" OWNER kiti')
+
+
+async def drop_database(conn: Conn, *, name: str) -> None:
+    """Remove it, whoever is still connected."""
+    await conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+async def insert_trips(
+    conn: Conn,
+    *,
+    operator_id: UUID,
+    pattern_ids: Sequence[UUID],
+    layout_id: UUID,
+    fare_table_id: UUID,
+    feed: str,
+    days: tuple[int, int],
+    per_day: int,
+    seats: int,
+    legs: int,
+) -> None:
+    """Trips of each pattern on each of `days` [first, last) from today, all seats free.
+
+    As an import leaves them: day after day. A superuser's checks of keys are left out, or most of
+    the time would be theirs.
+    """
+    await conn.execute("SET LOCAL session_replication_role = replica")
+    await execute(
+        conn,
+        """
+        INSERT INTO trip (trip_id, operator_id, pattern_id, layout_id, fare_table_id, feed, code,
+          service_date, starts_at)
+        SELECT uuidv7(), $1, line.pattern_id, $3, $4, $5, format('%s %s', line.number, nth),
+          current_date + day, current_date + day + interval '5 hours' + nth * interval '1 hour'
+        FROM generate_series($6::integer, $7::integer - 1) AS day
+        CROSS JOIN unnest($2::uuid[]) WITH ORDINALITY AS line (pattern_id, number)
+        CROSS JOIN generate_series(1, $8::integer) AS nth
+        """,
+        operator_id,
+        pattern_ids,
+        layout_id,
+        fare_table_id,
+        feed,
+        *days,
+        per_day,
+    )
+    await execute(
+        conn,
+        """
+        INSERT INTO trip_inventory (trip_id, n_seats, n_legs, taken, sold, blocked, sales_close_at,
+          sheet_version)
+        SELECT trip_id, $1, $2, none.bits, none.bits, none.bits, starts_at, 1
+        FROM trip
+        CROSS JOIN (SELECT repeat('0', $1::integer * $2::integer)::varbit AS bits) AS none
+        """,
+        seats,
+        legs,
+    )
+
+
+async def settle(conn: Conn) -> None:
+    """What the database does in the quiet after an import. Needs a superuser."""
+    for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
+        await conn.execute(statement)
