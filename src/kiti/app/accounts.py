@@ -11,7 +11,7 @@ from kiti.config import Settings
 from kiti.identity.model import DEMO_PASSWORD, OPERATOR_ROLES, Grant, Role
 from kiti.identity.passwords import Passwords, random_password
 from kiti.identity.service import create_account, find_account_by_email, prepare_account
-from kiti.network.search import operator_names
+from kiti.network.search import SearchWords
 from kiti.platform.db import Database, connect
 from kiti.platform.errors import ValidationFailed
 
@@ -74,7 +74,7 @@ async def _check_operator(db: Database, grant: Grant) -> None:
         message = f"a {grant.role} needs --operator ID"
     else:
         async with db.connection() as conn:
-            if not await operator_names(conn, [grant.operator_id]):
+            if not await SearchWords().operators(conn, [grant.operator_id]):
                 message = "there is no such operator"
     if message is not None:
         raise ValidationFailed(errors=[{"pointer": "#/operator", "message": message}])
