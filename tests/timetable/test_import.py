@@ -277,6 +277,7 @@ async def test_the_report_is_told_in_words_and_as_data(db: Database, tmp_path: P
         "  1 call at a stop that stops.txt lacks: the call is left out, the trip runs on "
         "[UNKNOWN_STOP]\n"
         "    trip T at GHOST\n"
+        "    -> add the stop to stops.txt\n"
     )
     data = report.to_dict()
     assert data["trips"] == {"inCalendar": 3, "planned": 3, "new": 3, "kept": 0}
@@ -287,6 +288,7 @@ async def test_the_report_is_told_in_words_and_as_data(db: Database, tmp_path: P
             "count": 1,
             "trips": 0,
             "text": "1 call at a stop that stops.txt lacks: the call is left out, the trip runs on",
+            "advice": "add the stop to stops.txt",
             "examples": ["trip T at GHOST"],
         }
     ]
