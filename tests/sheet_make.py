@@ -39,14 +39,13 @@ def make_sheet_request(
     timetable: str | bytes = TIMETABLE,
     fares: str | bytes | None = FARES,
     layout: str = LAYOUT,
-    name: str = "timetable.csv",
+    file: str = "timetable.csv",
     **changes: object,
 ) -> SheetRequest:
     """An import of the small timetable for a new operator; `changes` are fields of the request."""
-    file = _write(folder / name, timetable)
     drawn = _write(folder / "small.layout", layout)
     request = SheetRequest(
-        file=file,
+        file=_write(folder / file, timetable),
         operator="acme",
         layouts=[drawn],
         currency="NGN",

@@ -100,6 +100,8 @@ async def make_draft(conn: Conn, request: SheetRequest, *, now: datetime) -> Dra
         read.lines, places.of_line, day=day, layouts=list(layouts), mistakes=mistakes
     )
     mistakes.refuse()
+    # A row where nothing calls makes no stop: clerks keep it for another season.
+    places = places.only({call.stop for one in departures for call in one.calls})
     classes = _classes(layouts)
     pairs = list(dict.fromkeys(pair for one in departures for pair in one.pairs()))
     if read.fares is None:
@@ -145,9 +147,12 @@ def _read_files(request: SheetRequest, day: date) -> _Read:
     """The lines and fares of the files, each of their mistakes told at once."""
     mistakes = Mistakes(request.file.name)
     tables = read_tables(request.file)
-    timetables = [table for table in tables if is_timetable(table)]
     sheets = [table for table in tables if is_fares(table)]
-    other = [table for table in tables if not is_timetable(table) and not is_fares(table)]
+    # Of a file without any line each row is told to be in none.
+    timetables = [table for table in tables if is_timetable(table)] or [
+        table for table in tables if not is_fares(table)
+    ]
+    other = [table for table in tables if table not in timetables and not is_fares(table)]
     remarks = tuple(
         f"the sheet {table.sheet} is no timetable and no fares: passed over"
         for table in other

@@ -7,6 +7,7 @@ from typing import Final
 from kiti.fares.model import FARES_MAX, STANDARD, PassengerType
 from kiti.network.model_places import fold
 from kiti.platform.money import Money
+from kiti.timetable.remarks import counted
 from kiti.timetable.sheet_places import Stop
 from kiti.timetable.sheets.cells import Mistakes
 from kiti.timetable.sheets.model import SheetFare
@@ -126,7 +127,8 @@ def remark_fares(
     if missing:
         more = "; …" if len(missing) > _MISSING_MAX else ""
         listed = "; ".join(missing[:_MISSING_MAX])
-        remarks.append(f"{len(missing):,} segments have no fare and are not sold: {listed}{more}")
+        what = counted(len(missing), "segment")
+        remarks.append(f"{what} without a fare, not sold: {listed}{more}")
     own = {key[2] for key in fares}
     remarks += [
         f"no fare names the class {name}: its seats cost the standard fare"
@@ -135,5 +137,5 @@ def remark_fares(
     ]
     if fares:
         lowest, highest = (Money(pick(fares.values()), currency).to_major() for pick in (min, max))
-        remarks.append(f"{len(fares):,} fares, from {lowest:,} to {highest:,} {currency}")
+        remarks.append(f"{counted(len(fares), 'fare')}, from {lowest:,} to {highest:,} {currency}")
     return remarks

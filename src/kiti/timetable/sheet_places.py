@@ -1,7 +1,7 @@
 """The stops and cities of a spreadsheet, matched to those there are. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 from uuid import UUID
@@ -57,6 +57,14 @@ class Places:
     def stops(self) -> list[Stop]:
         """Each stop once."""
         return list({stop.code: stop for stops in self.of_line.values() for stop in stops}.values())
+
+    def only(self, codes: Container[str]) -> "Places":
+        """The places without the stops that are not among these codes."""
+        of_line = {
+            line: tuple(stop for stop in stops if stop.code in codes)
+            for line, stops in self.of_line.items()
+        }
+        return replace(self, of_line=of_line)
 
     @property
     def new_cities(self) -> list[City]:
