@@ -15,7 +15,9 @@ from cyclopts import App, Parameter, Token, validators
 
 from kiti import sandbox as simulated
 from kiti.app import accounts, checks, importing, reviewing, serving
+from kiti.cli_books import add_book_commands
 from kiti.cli_timetable import add_timetable_commands
+from kiti.cli_trips import add_trip_commands
 from kiti.config import ConfigurationError, Settings, load_settings
 from kiti.identity.model import Role
 from kiti.platform.errors import DomainError
@@ -121,6 +123,8 @@ def _settings() -> Settings:
 
 
 add_timetable_commands(app, importer, _settings)
+add_book_commands(app, _settings)
+add_trip_commands(app, _settings)
 
 
 @app.command

@@ -54,6 +54,14 @@ class TripCancelled(Conflict):
     """This trip has been cancelled."""
 
 
+class TripDeparted(Conflict):
+    """This trip has left: it can no longer be cancelled."""
+
+
+class SalesNotClosedByHand(Conflict):
+    """The sales of this trip were not closed by a person, so no person opens them again."""
+
+
 class HoldExpired(Conflict):
     """The hold has ended and its seats are free again."""
 

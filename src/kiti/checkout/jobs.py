@@ -1,9 +1,10 @@
-"""The jobs of paying: news from gateways and from booking, and the two that return by the clock."""
+"""The jobs of paying: news from gateways and from booking, and those that return by the clock."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from kiti.booking.service import RELEASED_JOB
+from kiti.checkout.adopting import adopt_refunds
 from kiti.checkout.till import Till
 from kiti.checkout.trip_cancelling import TRIP_CANCELLED, CancelledTrip, cancel_bookings
 from kiti.checkout.watching import (
@@ -15,6 +16,7 @@ from kiti.checkout.watching import (
 )
 from kiti.jobs.model import Handler, NamedJob
 from kiti.jobs.service import handler_for
+from kiti.payments.adopting import ADOPT_REFUNDS, AdoptRefunds
 from kiti.payments.closing import CLOSE_PAYMENT, ClosePayment
 from kiti.payments.refunding import retry_refunds, send_refund
 from kiti.payments.service import (
@@ -27,6 +29,7 @@ from kiti.platform.db import Database
 
 POLL_EVERY: Final = "every 15s"
 RETRY_EVERY: Final = "every 30s"
+RECONCILE_EVERY: Final = "every 1h"
 
 
 def handlers(till: Till) -> Mapping[str, Handler]:
@@ -41,7 +44,11 @@ def handlers(till: Till) -> Mapping[str, Handler]:
     async def close(db: Database, job: ClosePayment) -> None:
         await close_payment(db, till, job)
 
+    async def look_for_refunds(db: Database, job: AdoptRefunds) -> None:
+        await adopt_refunds(db, till, job)
+
     return {
+        ADOPT_REFUNDS: handler_for(AdoptRefunds, look_for_refunds),
         CLOSE_PAYMENT: handler_for(ClosePayment, close),
         VERIFY_PAYMENT: handler_for(VerifyPayment, verify),
         SEND_REFUND: handler_for(SendRefund, send),
@@ -51,7 +58,7 @@ def handlers(till: Till) -> Mapping[str, Handler]:
 
 
 def named_jobs(till: Till) -> list[NamedJob]:
-    """`poll-payments` and `retry-refunds`; by hand they ask about all that is unfinished."""
+    """The first two ask, by hand, about all that is unfinished."""
 
     async def poll(db: Database) -> int:
         return await poll_payments(db, till, is_by_hand=False)
@@ -65,7 +72,12 @@ def named_jobs(till: Till) -> list[NamedJob]:
     async def retry_by_hand(db: Database) -> int:
         return await retry_refunds(db, till.gateways, is_by_hand=True)
 
+    async def reconcile(db: Database) -> int:
+        names = till.gateways.names()
+        return sum([await adopt_refunds(db, till, AdoptRefunds(name)) for name in names])
+
     return [
+        NamedJob("reconcile-settlements", RECONCILE_EVERY, reconcile),
         NamedJob("poll-payments", POLL_EVERY, poll, run_by_hand=poll_by_hand),
         NamedJob("retry-refunds", RETRY_EVERY, retry, run_by_hand=retry_by_hand),
     ]

@@ -114,3 +114,63 @@ async def misbooked_funds(conn: Conn) -> list[Finding]:
         LIMIT 100
         """,
     )
+
+
+async def unfinished_cancellations(conn: Conn) -> list[Finding]:
+    """Invariant 6: the bookings of a cancelled trip end soon."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'the bookings of a cancelled trip end soon' AS invariant,
+               'trip ' || trip_id AS subject
+        FROM trip_cancellation
+        WHERE done_at IS NULL AND cancelled_at < clock_timestamp() - interval '1 hour'
+        ORDER BY trip_id
+        LIMIT 100
+        """,
+    )
+
+
+async def bookings_of_cancelled_trips(conn: Conn) -> list[Finding]:
+    """Invariant 2: nothing is held or sold on a trip whose cancellation is done."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'a cancelled trip has no bookings' AS invariant,
+               'trip ' || c.trip_id || coalesce(', booking ' || b.booking_id, '') AS subject
+        FROM trip_cancellation AS c
+        JOIN trip_inventory AS inv ON inv.trip_id = c.trip_id
+        LEFT JOIN booking AS b
+          ON b.trip_id = c.trip_id AND b.status IN ('held', 'confirmed')
+        WHERE c.done_at IS NOT NULL AND (b.booking_id IS NOT NULL OR inv.status <> 'cancelled')
+        ORDER BY c.trip_id, b.booking_id
+        LIMIT 100
+        """,
+    )
+
+
+async def unrefunded_cancellations(conn: Conn) -> list[Finding]:
+    """Invariant 2: a booking that ended with its trip keeps nothing; all of its funds go back."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'a booking that ended with its trip is paid back' AS invariant,
+               'booking ' || b.booking_id AS subject
+        FROM trip_cancellation AS c
+        JOIN booking AS b
+          ON b.trip_id = c.trip_id AND b.status = 'cancelled' AND b.ended_at >= c.cancelled_at
+        LEFT JOIN ledger_balance AS l
+          ON l.kind = 'passenger_funds' AND l.owner = b.booking_id::text
+          AND l.currency = b.currency AND l.trip_id = b.trip_id
+        WHERE coalesce(l.balance_minor, 0) <> 0
+           OR (b.total_minor > 0 AND NOT EXISTS (
+                 SELECT FROM payment AS p
+                 JOIN refund AS r ON r.payment_id = p.payment_id
+                 WHERE p.booking_id = b.booking_id))
+        ORDER BY b.booking_id
+        LIMIT 100
+        """,
+    )

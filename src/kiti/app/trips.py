@@ -1,0 +1,129 @@
+"""`kiti trip`: an operator's decisions about one trip, from the command line."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from uuid import UUID
+
+from kiti.app.database import database, make_schema_ready, require_database
+from kiti.booking import closing
+from kiti.booking.closing import TripSales
+from kiti.checkout.trip_cancelling import (
+    Cancellation,
+    CancelledTrip,
+    cancel_bookings,
+    cancel_trip,
+    find_cancellation,
+)
+from kiti.config import Settings
+from kiti.network.model import TripSheet
+from kiti.network.service import Catalogue
+from kiti.platform.db import Database, connect
+
+Result = TypeVar("Result")
+
+
+def cancel(settings: Settings, trip_id: UUID, *, reason: str) -> int:
+    """Cancel a trip and end its bookings here and now; a worker sends the refunds.
+
+    Raises:
+        NoSuchTrip, TripDeparted.
+    """
+
+    async def work(db: Database) -> None:
+        await cancel_trip(db, Catalogue(), trip_id=trip_id, reason=reason, by=None)
+        await cancel_bookings(db, CancelledTrip(trip_id))
+
+    _run(settings, work)
+    sys.stdout.write("cancelled; its bookings have ended, and what was paid goes back\n")
+    return 0
+
+
+def close(settings: Settings, trip_id: UUID) -> int:
+    """Take no new bookings of a trip.
+
+    Raises:
+        NoSuchTrip, TripCancelled.
+    """
+
+    async def work(db: Database) -> None:
+        await db.run(lambda conn: closing.close_sales(conn, trip_id=trip_id))
+
+    _run(settings, work)
+    sys.stdout.write("closed; its bookings stay\n")
+    return 0
+
+
+def reopen(settings: Settings, trip_id: UUID) -> int:
+    """Sell a trip again that a person has closed.
+
+    Raises:
+        NoSuchTrip, TripCancelled, SalesClosed, SalesNotClosedByHand.
+    """
+
+    async def work(db: Database) -> None:
+        await db.run(lambda conn: closing.reopen_sales(conn, trip_id=trip_id))
+
+    _run(settings, work)
+    sys.stdout.write("on sale again\n")
+    return 0
+
+
+def show(settings: Settings, trip_id: UUID) -> int:
+    """Print how a trip stands.
+
+    Raises:
+        NoSuchTrip.
+    """
+
+    async def work(db: Database) -> tuple[TripSheet, TripSales, Cancellation | None]:
+        async with db.connection() as conn:
+            return (
+                await Catalogue().sheet(conn, trip_id),
+                await closing.read_sales(conn, trip_id=trip_id),
+                await find_cancellation(conn, trip_id=trip_id),
+            )
+
+    sheet, sales, cancellation = _run(settings, work)
+    sys.stdout.write("".join(f"{line}\n" for line in _lines(sheet, sales, cancellation)))
+    return 0
+
+
+def _lines(sheet: TripSheet, sales: TripSales, cancellation: Cancellation | None) -> list[str]:
+    first, last = sheet.calls[0], sheet.calls[-1]
+    state = sales.state
+    status = state.status.replace("_", " ")
+    if state.status == "on_sale" and state.sales_close_at <= state.now:
+        status = "closed by clock"
+    elif state.closed_by is not None:
+        status = f"closed by {state.closed_by}"
+    out = [
+        f"{sheet.operator_name}: {first.name} to {last.name}",
+        f"leaves {first.local_departure.isoformat()} (service date {sheet.service_date})",
+        f"{status}; sales close {state.sales_close_at.isoformat()}",
+        f"{len(sheet.layout.seats)} seats, {sheet.n_legs} legs",
+    ]
+    out += [
+        f"{each.status}: {each.bookings} bookings, {each.seats} seats" for each in sales.bookings
+    ]
+    if cancellation is not None:
+        done = cancellation.done_at
+        ended = "bookings are still to be ended" if done is None else f"done {done.isoformat()}"
+        out.append(f"cancelled {cancellation.cancelled_at.isoformat()}: {cancellation.reason}")
+        out.append(ended)
+    return out
+
+
+def _run(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    async def running(dsn: str) -> Result:
+        db = await connect(dsn, size=2)
+        try:
+            return await work(db)
+        finally:
+            await db.close()
+
+    require_database(settings)
+    with database(settings) as (dsn, _):
+        make_schema_ready(settings, dsn)
+        return asyncio.run(running(dsn))
