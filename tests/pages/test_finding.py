@@ -114,15 +114,62 @@ async def test_many_trips_come_in_pages_and_in_the_order_asked_for(site: Site):
         )
     browser = await site.browser()
     page = await browser.get("/trips", **{"from": "lagos", "to": "ibadan", "date": str(on)})
-    assert page.text.index("Line 0 ") < page.text.index("Line 19 ")
-    assert "Line 20 " not in page.text
+    assert page.text.index(": Line 0,") < page.text.index(": Line 19,")
+    assert ": Line 20," not in page.text
     more = await browser.get(page.link("More trips"))
-    assert "Line 21 " in more.text
-    assert "Line 19 " not in more.text
+    assert ": Line 21," in more.text
+    assert ": Line 19," not in more.text
     cheap = await browser.get(page.link("Cheapest"))
-    assert cheap.text.index("Line 21 ") < cheap.text.index("Line 2 ")
-    assert "Line 0 " not in cheap.text
-    assert "Line 0 " in (await browser.get(cheap.link("More trips"))).text
+    assert cheap.text.index(": Line 21,") < cheap.text.index(": Line 2,")
+    assert ": Line 0," not in cheap.text
+    assert ": Line 0," in (await browser.get(cheap.link("More trips"))).text
+
+
+async def test_a_strip_of_days_tells_prices_and_leads_there(site: Site):
+    on = days_ahead(100)
+    await site.coach(starts_at=tomorrow_at(6) + 100 * DAY, per_km_minor=6_000)
+    await site.coach(starts_at=tomorrow_at(6) + 101 * DAY, per_km_minor=9_000)
+    browser = await site.browser()
+    page = await browser.get("/trips", **{"from": "lagos", "to": "abuja", "date": str(on)})
+    days = [link for link in page.links if "date=" in link.href and "NGN" in link.text]
+    assert len(days) == 2
+    assert all(f"date={on + n * DAY}" in day.href for n, day in enumerate(days))
+    cells = [link for link in page.links if link.text.endswith("no seats")]
+    assert len(cells) == 5
+    then = await browser.get(days[1].href)
+    assert days[1].text.partition("NGN")[2].strip() in then.text.partition("Choose seats")[0]
+
+
+async def test_results_are_narrowed_by_links_and_widened_again(site: Site):
+    on = days_ahead(120)
+    for hour, operator in ((6, "Early Lines"), (18, "Late Lines")):
+        await site.coach(starts_at=tomorrow_at(hour) + 120 * DAY, operator=operator)
+    browser = await site.browser()
+    page = await browser.get("/trips", **{"from": "lagos", "to": "abuja", "date": str(on)})
+    assert "Toilet" in page.text
+    morning = await browser.get(page.link("Morning"))
+    assert ": Early Lines," in morning.text
+    assert ": Late Lines," not in morning.text
+    assert "Filters (1)" in morning.text
+    both = await browser.get(morning.link("Late Lines"))
+    assert "No trips with these filters" in both.text
+    wide = await browser.get(both.link("Show all trips"))
+    assert ": Late Lines," in wide.text
+    assert ": Early Lines," in wide.text
+    again = await browser.get(morning.link("Morning"))
+    assert ": Late Lines," in again.text
+    cheapest = await browser.get(morning.link("Cheapest"))
+    assert ": Late Lines," not in cheapest.text
+
+
+@pytest.mark.parametrize(
+    "odd", ["time=noon", "operator=x", "class=" + "x" * 300, "amenity=%3Cscript%3E", "class=&time="]
+)
+async def test_an_odd_filter_is_no_fault(site: Site, odd: str):
+    browser = await site.browser()
+    page = await browser.get(f"/trips?from=lagos&to=abuja&{odd}")
+    assert page.status == 200
+    assert "<script>" not in page.html
 
 
 async def test_routes_with_most_trips_are_offered(site: Site):

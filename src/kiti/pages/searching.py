@@ -1,7 +1,7 @@
 """Finding a trip: the form, the choice of a place, the results. Each is a GET and can be shared."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -12,13 +12,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kiti.booking.model import SEATS_PER_HOLD_MAX
-from kiti.checkout.model_search import Sort, TripItem, TripPage, TripQuery, from_cursor, to_cursor
-from kiti.checkout.search import find_trips
+from kiti.checkout.model_search import (
+    DayOffer,
+    Sort,
+    TripItem,
+    TripPage,
+    TripQuery,
+    from_cursor,
+    to_cursor,
+)
+from kiti.checkout.search import find_days, find_trips
 from kiti.network.model_places import LETTERS_MIN, NamedPlace, letters
 from kiti.network.model_search import local_date, local_time
 from kiti.network.popular import PopularRoute
 from kiti.pages.forms import Fault, Form, form_of, read_count
 from kiti.pages.front import Front
+from kiti.pages.narrowing import Narrowed
 from kiti.pages.places import meant
 from kiti.pages.visits import Visit
 from kiti.platform.clock import utc_now
@@ -30,6 +39,7 @@ GET: Final = ["GET", "HEAD"]
 PAGE: Final = 20
 YEARS: Final = range(2000, 2200)
 SORTS: Final[tuple[Sort, ...]] = ("departure", "price", "duration")
+STRIP_DAYS: Final = 7
 _DAY: Final = timedelta(days=1)
 
 
@@ -42,6 +52,7 @@ class Asked:
     on: date | None
     passengers: int
     sort: Sort
+    narrowed: Narrowed = field(default_factory=lambda: Narrowed({}))
 
     def query(self, **changes: object) -> str:
         """The address of this search with some of it changed; None leaves a field out."""
@@ -51,6 +62,7 @@ class Asked:
             "date": self.on,
             "passengers": self.passengers,
             "sort": None if self.sort == "departure" else self.sort,
+            **self.narrowed.values,
         }
         fields |= changes
         return "/trips?" + urlencode({n: str(v) for n, v in fields.items() if v is not None})
@@ -113,6 +125,7 @@ def _asked(form: Form) -> tuple[Asked, list[Fault]]:
         on=on,
         passengers=read_count(form.text("passengers"), least=1, most=SEATS_PER_HOLD_MAX, default=1),
         sort=sort if sort in SORTS else "departure",
+        narrowed=Narrowed.of(form),
     )
     return asked, faults
 
@@ -130,17 +143,17 @@ def _place_faults(
 ) -> list[Fault]:
     say = front.shell.words.gettext
     faults: list[Fault] = []
-    for field, text, found in (
+    for side, text, found in (
         ("from", asked.origin, origins),
         ("to", asked.destination, destinations),
     ):
         if found:
             continue
         if letters(text) < LETTERS_MIN:
-            faults.append(Fault(field, "type the name of a city or a stop"))
+            faults.append(Fault(side, "type the name of a city or a stop"))
         else:
             message = say("there is no city or stop called “%(name)s”") % {"name": text}
-            faults.append(Fault(field, message))
+            faults.append(Fault(side, message))
     is_one = len(origins) == len(destinations) == 1
     if is_one and origins[0].place_id == destinations[0].place_id and origins[0].kind == "CITY":
         faults.append(Fault("to", "choose another place than where you start"))
@@ -205,7 +218,16 @@ async def _results(
         asked, origin=str(origin.place_id), destination=str(destination.place_id), on=on
     )
     cursor = form.maybe("cursor")
-    query = TripQuery(origin.place_id, destination.place_id, on, asked.passengers, asked.sort)
+    query = TripQuery(
+        origin.place_id,
+        destination.place_id,
+        on,
+        asked.passengers,
+        asked.sort,
+        filters=asked.narrowed.filters(),
+    )
+    begin = max(min(today, on), on - _DAY * (STRIP_DAYS // 2))
+    strip: tuple[DayOffer, ...] = ()
     async with front.db.connection() as conn:
         page = await find_trips(
             conn,
@@ -213,7 +235,11 @@ async def _results(
             query=query,
             after=None if cursor is None else from_cursor(asked.sort, cursor),
             limit=PAGE,
+            with_choices=True,
         )
+        if cursor is None:
+            week = replace(query, on=begin)
+            strip = await find_days(conn, front.sources, query=week, days=STRIP_DAYS)
     return front.shell.show(
         visit,
         "results.html",
@@ -226,6 +252,14 @@ async def _results(
         more=_more(asked, page),
         before=asked.query(date=on - _DAY) if on > today else None,
         after=asked.query(date=on + _DAY),
+        strip=[(day, asked.query(date=day.on)) for day in strip],
+        groups=asked.narrowed.groups(
+            page.choices, front.shell.words, lambda name, value: asked.query(**{name: value})
+        )
+        if page.choices
+        else [],
+        n_narrowed=len(asked.narrowed.values),
+        wide=replace(asked, narrowed=Narrowed({})).query(),
         nearest=[(day, asked.query(date=day)) for day in page.nearest_dates or ()],
         orders=[(sort, asked.query(sort=sort)) for sort in SORTS],
         again="/?" + asked.query().partition("?")[2],

@@ -40,6 +40,7 @@ class Shell:
         environment.filters.update(
             money=words.money,
             day=words.day,
+            short_day=words.short_day,
             time=words.time,
             duration=words.duration,
             seat_class=words.seat_class,

@@ -15,6 +15,7 @@ from kiti.platform.money import Money, exponent
 # The code before the amount: in a marketplace of many currencies a sign would be anybody's.
 _AMOUNT: Final = "¤¤\N{NO-BREAK SPACE}#,##0.00;¤¤\N{NO-BREAK SPACE}-#,##0.00"
 _DAY: Final = "EEE d MMM y"
+_SHORT_DAY: Final = "EEE d MMM"
 _TIME: Final = "HH:mm"
 
 
@@ -56,6 +57,10 @@ class Words:
     def day(self, on: date) -> str:
         """`Mon 3 Jun 2030`."""
         return format_date(on, _DAY, locale=self.locale)
+
+    def short_day(self, on: date) -> str:
+        """`Mon 3 Jun`."""
+        return format_date(on, _SHORT_DAY, locale=self.locale)
 
     def time(self, at: datetime) -> str:
         """`07:30` on the clock that `at` is given by."""
