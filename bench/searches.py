@@ -19,7 +19,7 @@ PATHS: Final = 5_000
 # A search's own latency: with more callers than cores most of it would be the wait for a core.
 CALLERS: Final = 2
 NOTE: Final = (
-    "Each search finds the ten trips of a line on one of the coming days, with seats and price; the "
+    "Each search finds the ten trips of a line on one coming day, with seats and price; the "
     "strip tells seats and price of seven days. Half of the trips on file have left."
 )
 
