@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kiti.payments.gateways import flutterwave_wire as wire
 from kiti.payments.gateways.reading import decode
 from kiti.payments.model import PaymentMethod
+from kiti.platform.ids import new_id
 from kiti.platform.money import EXPONENTS, Money
 from payments.conftest import FlutterwaveBench
 from payments.gateway_conformance import a_refund, a_request
@@ -165,6 +166,23 @@ def test_a_number_out_of_all_reason_is_no_amount(digits: bytes) -> None:
         wire.from_wire(value, "NGN")
     with pytest.raises(ValueError, match="amount"):
         wire.read_transaction(VERIFIED | {"amount": value})
+
+
+def test_a_record_says_whose_it_is() -> None:
+    told: dict[str, Any] = {"id": 1, "tx_id": 7, "status": "completed", "amount_refunded": 69}
+    ours = new_id()
+    for comments, refund_id, says_whose in (
+        (str(ours), ours, True),
+        (f"refund {ours} of Kiti", ours, True),
+        ("goodwill", None, True),
+        (None, None, False),
+    ):
+        record = wire.read_record(told | {"comments": comments})
+        assert record is not None
+        assert (record.refund_id, record.says_whose) == (refund_id, says_whose)
+        assert (record.gateway_transaction_id, record.status) == ("7", "SUCCEEDED")
+    for odd in ({"id": None}, {"tx_id": "x"}, {"status": 3}):
+        assert wire.read_record(told | odd) is None
 
 
 def test_a_refund_is_ours_by_its_comments_or_if_it_may_be() -> None:

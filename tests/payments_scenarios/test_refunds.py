@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from paying_steps import let_it_settle, owed, refunds, send, state
+from paying_steps import by_hand, let_it_settle, owed, refunds, send, state
 from payments_site import JOB_SECRET, Site
 
 
@@ -74,6 +74,36 @@ async def test_scenario_41_failed_later_is_told_and_sent_again_in_its_turn(site:
     assert await state(site) == ("succeeded", 2)
     made = await site.refunds_at_gateway(payment)
     assert [each["status"] for each in made] == ["failed", "completed"]
+    assert await site.breaches() == []
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["by webhook", "by the clock"])
+async def test_scenario_42_a_refund_of_the_dashboard_is_adopted(
+    site: Site,
+    is_told: bool,  # noqa: FBT001
+) -> None:
+    """Made whole at the gateway's own pages: the seat is free again, and the books agree."""
+    await site.sandbox.options(refund_webhooks=is_told)
+    ada = await site.passenger()
+    payment = await ada.open()
+    await site.pay(payment)
+    await site.webhook(payment)
+    await site.work()
+    assert (await ada.read())["status"] == "CONFIRMED"
+    await by_hand(site, payment, ada.major)
+    for _ in range(2):
+        if is_told:
+            await site.webhook(payment, 2)
+            await site.work()
+        else:
+            await site.job("reconcile-settlements")
+    assert await refunds(ada, payment) == [("AT_GATEWAY", ada.total, "NGN", "SUCCEEDED")]
+    booking = await ada.read()
+    assert booking["status"] == "CANCELLED"
+    assert {ticket["status"] for ticket in booking["tickets"]} == {"CANCELLED"}
+    body = {"tripId": ada.booking["tripId"], "seatNumbers": ["2A"]}
+    assert (await site.client.post("/api/bookings/reserve", json=body)).status_code == 201
+    assert await site.calls("refund") == 1
     assert await site.breaches() == []
 
 

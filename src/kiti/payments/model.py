@@ -29,7 +29,7 @@ TRANSITIONS: Final[dict[Status, frozenset[Status]]] = {
 }
 # A refund that failed is still owed: it is sent again until its tries run out, then by hand.
 REFUND_TRANSITIONS: Final[dict[RefundStatus, frozenset[RefundStatus]]] = {
-    "owed": frozenset({"sending"}),
+    "owed": frozenset({"sending", "succeeded"}),
     "sending": frozenset({"owed", "pending", "succeeded", "failed"}),
     "pending": frozenset({"owed", "succeeded", "failed"}),
     "failed": frozenset({"sending", "pending", "succeeded"}),
@@ -61,6 +61,8 @@ WATCH: Final = timedelta(days=7)
 CREATING_S_MAX: Final = 45
 
 ASK_EVERY_S: Final = 5
+# Why money went back that nobody here sent; followed by what tells one such refund from another.
+AT_GATEWAY: Final = "AT_GATEWAY"
 # Attempts to pay one booking: each is a call to a gateway, and a hold lives half an hour.
 ATTEMPTS_MAX: Final = 20
 ATTEMPTS_WITHIN: Final = timedelta(hours=1)
@@ -198,6 +200,11 @@ class Refund:
     currency: str
     status: RefundStatus
     created_at: datetime
+
+    @property
+    def wire_reason(self) -> str:
+        """The reason as clients know it."""
+        return AT_GATEWAY if self.reason.startswith(AT_GATEWAY) else self.reason
 
     @property
     def wire_status(self) -> RefundWireStatus:

@@ -218,7 +218,7 @@ async def _record(
             given_minor=given,
             delay_s=delay_s,
         )
-        await _post(conn, given_now)
+        await post_given(conn, given_now)
 
 
 async def _record_look(db: Database, taken: TakenRefund, found: RefundSnapshot) -> None:
@@ -238,10 +238,10 @@ async def _record_look(db: Database, taken: TakenRefund, found: RefundSnapshot) 
             given_minor=given,
             delay_s=refund_delay_s(looks=taken.looks) if is_again else None,
         )
-        await _post(conn, given_now)
+        await post_given(conn, given_now)
 
 
-async def _post(conn: Conn, given: Given | None) -> None:
+async def post_given(conn: Conn, given: Given | None) -> None:
     """Post what the gateway gave, or took back, since it was last asked."""
     if given is None or given.after_minor == given.before_minor:
         return

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from kiti.payments.model import Receipt
-from kiti.platform.db import Conn, execute, fetch_all, fetch_value
+from kiti.platform.db import Conn, execute, fetch_all, fetch_one, fetch_value
 
 
 async def list_known(conn: Conn, *, gateway: str, transaction_ids: Sequence[str]) -> list[str]:
@@ -47,6 +47,41 @@ async def insert_receipt(
         receipt.learned_at,
     )
     return bool(inserted)
+
+
+async def list_receipts_of(
+    conn: Conn, *, gateway: str, transaction_ids: Sequence[str]
+) -> list[Receipt]:
+    """The receipts of these of a gateway's transactions, as many as are known here."""
+    return await fetch_all(
+        conn,
+        Receipt,
+        """
+        SELECT receipt_id, payment_id, gateway, gateway_transaction_id, amount_minor, currency,
+               applied_minor, refunded_minor, learned_at
+        FROM payment_receipt
+        WHERE gateway = $1 AND gateway_transaction_id = ANY ($2)
+        ORDER BY receipt_id
+        """,
+        gateway,
+        list(transaction_ids),
+    )
+
+
+async def lock_receipt(conn: Conn, *, receipt_id: UUID) -> Receipt:
+    """The receipt, as it is. Locks: it."""
+    return await fetch_one(
+        conn,
+        Receipt,
+        """
+        SELECT receipt_id, payment_id, gateway, gateway_transaction_id, amount_minor, currency,
+               applied_minor, refunded_minor, learned_at
+        FROM payment_receipt
+        WHERE receipt_id = $1
+        FOR NO KEY UPDATE
+        """,
+        receipt_id,
+    )
 
 
 async def add_refunded(conn: Conn, *, receipt_id: UUID, amount_minor: int) -> bool:

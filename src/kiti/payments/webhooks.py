@@ -10,7 +10,8 @@ from uuid import UUID
 import structlog
 
 from kiti.jobs.service import enqueue
-from kiti.payments import store_events, store_refunds
+from kiti.payments import store_events, store_receipts, store_refunds
+from kiti.payments.adopting import ADOPT_REFUNDS, AdoptRefunds
 from kiti.payments.gateways.port import Gateway, GatewayEvent
 from kiti.payments.service import (
     SEND_REFUND,
@@ -64,6 +65,9 @@ async def _keep(conn: Conn, event: GatewayEvent, *, gateway: str, raw: bytes) ->
     if event.kind == "refund" and event.refund_id is not None:
         await _keep_refund(conn, event, refund_id=event.refund_id, gateway=gateway, raw=raw)
         return
+    if event.kind == "refund" and event.gateway_transaction_id is not None:
+        await _keep_stray(conn, event, event.gateway_transaction_id, gateway=gateway, raw=raw)
+        return
     payment = None
     if event.kind == "payment" and event.reference is not None:
         payment = await find_payment(conn, reference=event.reference)
@@ -94,6 +98,17 @@ async def _keep_refund(
         return
     await enqueue(conn, kind=SEND_REFUND, payload=SendRefund(refund_id), dedupe=str(refund_id))
     await store_events.move_event(conn, event_id=kept.event_id, state="done")
+
+
+async def _keep_stray(
+    conn: Conn, event: GatewayEvent, transaction_id: str, *, gateway: str, raw: bytes
+) -> None:
+    """A refund without an id of ours: made at the gateway's own pages, if it is of money here."""
+    known = await store_receipts.list_known(conn, gateway=gateway, transaction_ids=[transaction_id])
+    kept = await _put(conn, event, gateway=gateway, raw=raw, is_ours=bool(known))
+    if known:
+        await enqueue(conn, kind=ADOPT_REFUNDS, payload=AdoptRefunds(gateway), dedupe=gateway)
+        await store_events.move_event(conn, event_id=kept.event_id, state="done")
 
 
 async def _put(

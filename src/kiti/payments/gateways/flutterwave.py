@@ -9,8 +9,9 @@ Source: developer.flutterwave.com, API v3 (checkout, transactions, refunds).
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx2
 import structlog
@@ -23,6 +24,7 @@ from kiti.payments.gateways.port import (
     CheckoutResult,
     GatewayEvent,
     PaymentSnapshot,
+    RefundRecord,
     RefundRequest,
     RefundSnapshot,
     sum_refunds,
@@ -197,25 +199,43 @@ class Flutterwave:
             if reply.is_ok:
                 return wire.read_refund(reply.body.get("data"), currency)
             return RefundSnapshot("UNKNOWN", reason=reply.reason)
-        ours: dict[str, RefundSnapshot] = {}
+        items = await self._refunds(request.since, request.until)
+        if items is None:
+            return RefundSnapshot("UNKNOWN", reason="the list was not told")
+        ours: dict[str, RefundSnapshot] = {}  # an item may come twice, as pages move
+        for n, item in enumerate(items):
+            if wire.is_our_refund(item, request):
+                found = wire.read_refund(item, currency)
+                ours[found.gateway_refund_id or f"unread {n}"] = found
+        return sum_refunds(list(ours.values()))
+
+    async def list_refunds(self, *, since: datetime, until: datetime) -> list[RefundRecord] | None:
+        """All refunds of these days that can be read."""
+        items = await self._refunds(since, until)
+        if items is None:
+            return None
+        records = [record for item in items if (record := wire.read_record(item)) is not None]
+        return list({record.gateway_refund_id: record for record in records}.values())
+
+    async def _refunds(self, since: datetime, until: datetime) -> list[object] | None:
+        """The whole list of these days, page by page; None when it was not told to its end."""
+        found: list[object] = []
         for page in range(1, REFUND_PAGES_MAX + 1):
             params = {
-                "from": request.since.strftime("%Y-%m-%d"),
-                "to": request.until.strftime("%Y-%m-%d"),
+                "from": since.strftime("%Y-%m-%d"),
+                "to": until.strftime("%Y-%m-%d"),
                 "page": str(page),
             }
             reply = await self._call("GET", "/refunds", params=params)
             items = reply.body.get("data")
             if not reply.is_ok or not isinstance(items, list):
-                return RefundSnapshot("UNKNOWN", reason=reply.reason)
-            for item in items:
-                if wire.is_our_refund(item, request):
-                    found = wire.read_refund(item, currency)
-                    ours[found.gateway_refund_id or f"unread on page {page}"] = found
+                log.warning("refunds not told", reason=reply.reason)
+                return None
+            found += cast("list[object]", items)
             if _is_last_page(reply.body, page) or not items:
-                return sum_refunds(list(ours.values()))
-        log.error("too many refunds to find one", pages=REFUND_PAGES_MAX)
-        return RefundSnapshot("UNKNOWN", reason="too many pages of refunds")
+                return found
+        log.error("too many refunds to be listed", pages=REFUND_PAGES_MAX)
+        return None
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> list[GatewayEvent]:
         """What the webhook claims, once its signature holds.

@@ -14,10 +14,12 @@ from kiti.payments.gateways.port import (
     CheckoutRequest,
     GatewayReceipt,
     PaymentSnapshot,
+    RefundRecord,
     RefundRequest,
     RefundSnapshot,
+    RefundState,
 )
-from kiti.payments.gateways.reading import as_link, as_object, as_text
+from kiti.payments.gateways.reading import as_link, as_object, as_text, as_uuid
 from kiti.payments.model import PaymentMethod
 from kiti.platform.money import Money, exponent
 
@@ -26,6 +28,7 @@ SESSION_MINUTES_MAX: Final = 1440
 _SUCCESSFUL: Final = frozenset({"successful", "succeeded"})
 _FAILED: Final = frozenset({"failed", "cancelled", "canceled"})
 _NOT_FOUND: Final = re.compile(r"no transaction|not found|does not exist", re.IGNORECASE)
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ID: Final = re.compile(r"[0-9]{1,20}\Z")
 
 # What the page offers. Mobile money has another word for each country's networks.
@@ -223,23 +226,51 @@ def read_refund(value: object, currency: str) -> RefundSnapshot:
     """
     data = as_object(value)
     refund_id = as_id(data.get("id"))
-    status = str(data.get("status", "")).lower()
-    if refund_id is None or not status:
+    words = data.get("status")
+    if refund_id is None or not isinstance(words, str) or not words:
         return RefundSnapshot("UNKNOWN", reason="not a refund")
-    if "fail" in status or status.startswith(("cancel", "reject", "decline")):
-        return RefundSnapshot("FAILED", refund_id, reason=status[:100])
+    status = _refund_status(words)
+    if status == "FAILED":
+        return RefundSnapshot("FAILED", refund_id, reason=words[:100])
     told = data.get("currency", currency)
     try:
         given = from_wire(_refunded(data), told if isinstance(told, str) else currency)
     except ValueError as error:
         return RefundSnapshot("UNKNOWN", reason=f"a refund of {error}")
-    if status.startswith(("completed", "success", "succeeded")):
-        return RefundSnapshot("SUCCEEDED", refund_id, given=given)
-    return RefundSnapshot("PENDING", refund_id, given=given)
+    return RefundSnapshot(status, refund_id, given=given)
+
+
+def _refund_status(words: str) -> RefundState:
+    words = words.lower()
+    if "fail" in words or words.startswith(("cancel", "reject", "decline")):
+        return "FAILED"
+    return "SUCCEEDED" if words.startswith(("completed", "succe")) else "PENDING"
 
 
 def _refunded(data: dict[str, Any]) -> object:
     return data.get("amount_refunded", data.get("AmountRefunded"))
+
+
+def read_record(value: object) -> RefundRecord | None:
+    """A listed refund, whoever asked for it; None when it cannot be read."""
+    data = as_object(value)
+    refund_id = as_id(data.get("id"))
+    transaction_id = as_id(data.get("tx_id", data.get("TransactionId")))
+    amount, words = _refunded(data), data.get("status")
+    if refund_id is None or transaction_id is None or not isinstance(words, str):
+        return None
+    comments = data.get("comments", data.get("comment"))
+    ours = _UUID.search(comments) if isinstance(comments, str) else None
+    currency = data.get("currency")
+    return RefundRecord(
+        refund_id,
+        transaction_id,
+        None if ours is None else as_uuid(ours.group()),
+        isinstance(comments, str),
+        _refund_status(words),
+        amount,
+        currency if isinstance(currency, str) else None,
+    )
 
 
 def is_our_refund(value: object, request: RefundRequest) -> bool:

@@ -140,6 +140,26 @@ class RefundSnapshot:
     given: Money | None = None
 
 
+RefundState = Literal["PENDING", "SUCCEEDED", "FAILED"]
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRecord:
+    """A refund in a gateway's list, whoever asked for it.
+
+    `refund_id`: the id of ours that it carries; None: none. `says_whose`: the list shows such ids.
+    `amount` is as on the wire, for `from_wire`; `currency` None: the transaction's.
+    """
+
+    gateway_refund_id: str
+    gateway_transaction_id: str
+    refund_id: UUID | None
+    says_whose: bool
+    status: RefundState
+    amount: object
+    currency: str | None = None
+
+
 def sum_refunds(found: Sequence[RefundSnapshot]) -> RefundSnapshot:
     """All refunds that a gateway has under one id of ours, as one: what they give together.
 
@@ -272,6 +292,15 @@ class Refunds(Protocol):
 
     async def find_refund(self, request: RefundRequest) -> RefundSnapshot:
         """Look for our refund at the gateway: all that it has under our id, as one."""
+        ...
+
+
+@runtime_checkable
+class ListsRefunds(Protocol):
+    """A gateway that tells of all refunds, also of those made by hand at its own pages."""
+
+    async def list_refunds(self, *, since: datetime, until: datetime) -> list[RefundRecord] | None:
+        """All refunds of these days; None when the gateway did not tell of all."""
         ...
 
 

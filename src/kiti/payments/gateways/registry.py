@@ -16,6 +16,10 @@ class Gateways:
         """The gateway of that name; None when it is not configured here (any more)."""
         return self._by_name.get(name)
 
+    def names(self) -> list[str]:
+        """Their names, in that order."""
+        return list(self._by_name)
+
     def currencies(self) -> frozenset[str]:
         """The currencies that some gateway here takes by some method."""
         return frozenset(

@@ -24,6 +24,7 @@ from kiti.payments.gateways.port import (
     ExpireOutcome,
     GatewayEvent,
     PaymentSnapshot,
+    RefundRecord,
     RefundRequest,
     RefundSnapshot,
     SettlementLine,
@@ -31,6 +32,7 @@ from kiti.payments.gateways.port import (
     sum_refunds,
 )
 from kiti.payments.gateways.reading import as_link, as_object, as_text
+from kiti.payments.gateways.stripe_books import read_dispute, read_line, read_settlement
 from kiti.payments.gateways.stripe_client import Call, Reply, ask, ask_keyed, make_client
 from kiti.payments.gateways.stripe_webhook import check_signature, read_event
 from kiti.platform.clock import utc_now
@@ -223,6 +225,17 @@ class Stripe:
             [wire.read_refund(each) for each in found if wire.is_our_refund(each, request)]
         )
 
+    async def list_refunds(self, *, since: datetime, until: datetime) -> list[RefundRecord] | None:
+        """All refunds of these days, whoever made them."""
+        first_s, last_s = int(since.timestamp()), int(until.timestamp())
+
+        def page(after: str | None) -> Call:
+            params: RefundListParams = {"created": {"gte": first_s, "lte": last_s}, "limit": PAGE}
+            return lambda: self._api.refunds.list_async(_after(params, after))
+
+        found = await self._list(page, wire.read_record)
+        return None if found is None else [each for each in found if each is not None]
+
     async def list_disputes(self, *, since: datetime) -> list[DisputeSnapshot] | None:
         """All disputes opened since then."""
         since_s = int(since.timestamp())
@@ -231,7 +244,7 @@ class Stripe:
             params: DisputeListParams = {"created": {"gte": since_s}, "limit": PAGE}
             return lambda: self._api.disputes.list_async(_after(params, after))
 
-        return await self._list(page, wire.read_dispute)
+        return await self._list(page, read_dispute)
 
     async def list_settlements(self, *, since: datetime) -> list[SettlementSnapshot] | None:
         """All payouts made since then."""
@@ -241,7 +254,7 @@ class Stripe:
             params: PayoutListParams = {"created": {"gte": since_s}, "limit": PAGE}
             return lambda: self._api.payouts.list_async(_after(params, after))
 
-        return await self._list(page, wire.read_settlement)
+        return await self._list(page, read_settlement)
 
     async def list_settlement_lines(self, *, settlement_id: str) -> list[SettlementLine] | None:
         """What a payout is made of, and itself."""
@@ -257,7 +270,7 @@ class Stripe:
             }
             return lambda: self._api.balance_transactions.list_async(_after(params, after))
 
-        return await self._list(page, wire.read_line)
+        return await self._list(page, read_line)
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> list[GatewayEvent]:
         """What the webhook claims, once its signature holds.

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from kiti.payments.gateways.port import (
     CheckoutRequest,
-    DisputeSnapshot,
-    DisputeStatus,
     GatewayReceipt,
-    LineKind,
     PaymentSnapshot,
+    RefundRecord,
     RefundRequest,
     RefundSnapshot,
-    SettlementLine,
-    SettlementSnapshot,
+    RefundState,
 )
-from kiti.payments.gateways.reading import as_object, as_text
+from kiti.payments.gateways.reading import as_object, as_text, as_uuid
 from kiti.payments.model import PaymentMethod
 from kiti.platform.money import Money, exponent
 
@@ -60,31 +57,6 @@ _METHODS: Final = {PaymentMethod.CARD: "card"}
 _INTENT_PENDING: Final = frozenset(
     {"processing", "requires_action", "requires_confirmation", "requires_capture"}
 )
-_DISPUTES: Final[dict[str, DisputeStatus]] = {
-    "warning_needs_response": "INQUIRY",
-    "warning_under_review": "INQUIRY",
-    "warning_closed": "CLOSED",
-    "needs_response": "NEEDS_RESPONSE",
-    "under_review": "UNDER_REVIEW",
-    "won": "WON",
-    "lost": "LOST",
-    "prevented": "CLOSED",
-}
-_LINES: Final[dict[str, LineKind]] = {
-    "charge": "PAYMENT",
-    "refund": "REFUND",
-    "refund_failure": "REFUND_FAILURE",
-    "dispute": "DISPUTE",
-    "dispute_reversal": "DISPUTE_REVERSAL",
-    "fee": "FEE",
-    "payout": "PAYOUT",
-    "payout_reversal": "PAYOUT",
-}
-_PAYOUTS: Final[dict[str, Literal["PAID", "FAILED"]]] = {
-    "paid": "PAID",
-    "failed": "FAILED",
-    "canceled": "FAILED",
-}
 Prefix = Literal["pi", "cs", "re", "po"]
 
 
@@ -254,10 +226,10 @@ def _fee(intent: dict[str, Any], money: Money) -> Money | None:
     fee, currency = line.get("fee"), line.get("currency")
     if not isinstance(fee, int) or isinstance(fee, bool) or fee < 0:
         return None
-    return _signed(fee, money.currency) if currency == money.currency.lower() else None
+    return signed(fee, money.currency) if currency == money.currency.lower() else None
 
 
-def _signed(amount: int, currency: str) -> Money:
+def signed(amount: int, currency: str) -> Money:
     """An amount that only informs, half up (away from zero) to our minor unit."""
     shift = exponent(currency) - decimals(currency)
     factor = 10 ** abs(shift)
@@ -291,88 +263,36 @@ def read_refund(value: object) -> RefundSnapshot:
         given = None
     if refund_id is None or given is None:
         return RefundSnapshot("UNKNOWN", reason="not a refund")
-    if status == "succeeded":
-        return RefundSnapshot("SUCCEEDED", refund_id, given=given)
-    if status in {"failed", "canceled"}:
+    state = _refund_state(status)
+    if state == "FAILED":
         why = as_text(data.get("failure_reason")) or str(status)
-        return RefundSnapshot("FAILED", refund_id, reason=why)
-    return RefundSnapshot("PENDING", refund_id, given=given)
+        return RefundSnapshot(state, refund_id, reason=why)
+    return RefundSnapshot(state, refund_id, given=given)
+
+
+def read_record(value: object) -> RefundRecord | None:
+    """A listed refund, whoever asked for it; None when it cannot be read, or is of no intent."""
+    data = as_object(value)
+    refund_id, intent_id = as_id(data.get("id"), "re"), as_id(data.get("payment_intent"), "pi")
+    if refund_id is None or intent_id is None:
+        return None
+    return RefundRecord(
+        gateway_refund_id=refund_id,
+        gateway_transaction_id=intent_id,
+        refund_id=as_uuid(as_object(data.get("metadata")).get(REFUND_ID)),
+        says_whose=True,
+        status=_refund_state(data.get("status")),
+        amount=data.get("amount"),
+        currency=as_currency(data.get("currency")),
+    )
+
+
+def _refund_state(status: object) -> RefundState:
+    if status in {"failed", "canceled"}:
+        return "FAILED"
+    return "SUCCEEDED" if status == "succeeded" else "PENDING"
 
 
 def is_our_refund(value: object, request: RefundRequest) -> bool:
     """Whether a listed refund is ours: by our id in its metadata."""
     return as_object(as_object(value).get("metadata")).get(REFUND_ID) == str(request.refund_id)
-
-
-def read_dispute(value: object) -> DisputeSnapshot:
-    """A dispute.
-
-    Raises:
-        ValueError: it is none, or in a state that is not known.
-    """
-    data = as_object(value)
-    dispute_id, status = as_text(data.get("id")), data.get("status")
-    opened_at = as_instant(data.get("created"))
-    if dispute_id is None or opened_at is None:
-        raise ValueError("not a dispute")
-    told = status if isinstance(status, str) else ""
-    # An appeal of a dispute that was lost is reviewed again.
-    known = _DISPUTES.get("under_review" if told.startswith("appeal") else told)
-    if known is None:
-        raise ValueError("a dispute in a state that is not known")
-    return DisputeSnapshot(
-        gateway_dispute_id=dispute_id,
-        gateway_transaction_id=as_id(data.get("payment_intent"), "pi"),
-        money=from_wire(data.get("amount"), as_currency(data.get("currency"))),
-        status=known,
-        reason=as_text(data.get("reason")) or "general",
-        opened_at=opened_at,
-        due_at=as_instant(as_object(data.get("evidence_details")).get("due_by")),
-    )
-
-
-def read_settlement(value: object) -> SettlementSnapshot:
-    """A payout to our bank.
-
-    Raises:
-        ValueError: it is none.
-    """
-    data = as_object(value)
-    settlement_id, made_at = as_id(data.get("id"), "po"), as_instant(data.get("created"))
-    amount, status = data.get("amount"), data.get("status")
-    if settlement_id is None or made_at is None or not isinstance(amount, int):
-        raise ValueError("not a payout")
-    return SettlementSnapshot(
-        settlement_id=settlement_id,
-        money=_signed(amount, as_currency(data.get("currency"))),
-        status=_PAYOUTS.get(str(status), "PENDING"),
-        made_at=made_at,
-        arrives_at=as_instant(data.get("arrival_date")),
-    )
-
-
-def read_line(value: object) -> SettlementLine:
-    """A balance transaction with its source, if expanded.
-
-    Raises:
-        ValueError: it is none.
-    """
-    data = as_object(value)
-    line_id, made_at = as_text(data.get("id")), as_instant(data.get("created"))
-    amount, fee = data.get("amount"), data.get("fee")
-    if line_id is None or made_at is None:
-        raise ValueError("not a balance transaction")
-    if not isinstance(amount, int) or not isinstance(fee, int):
-        raise ValueError("not a balance transaction")  # noqa: TRY004  # a stranger's, not a bug
-    currency = as_currency(data.get("currency"))
-    source = as_object(data.get("source"))
-    refund_id = as_object(source.get("metadata")).get(REFUND_ID)
-    return SettlementLine(
-        line_id=line_id,
-        kind=_LINES.get(str(data.get("reporting_category")), "OTHER"),
-        gateway_transaction_id=as_id(source.get("payment_intent"), "pi"),
-        refund_id=as_text(refund_id),
-        amount=_signed(amount, currency),
-        fee=_signed(fee, currency),
-        made_at=made_at,
-    )
