@@ -37,7 +37,9 @@ from kiti.jobs.worker import Worker, WorkerLimits
 from kiti.network.catalogue import Catalogue
 from kiti.network.model import TripSheet
 from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
+from kiti.payments.gateways.port import Gateway
 from kiti.payments.gateways.registry import Gateways
+from kiti.payments.gateways.stripe import Stripe, StripeKeys
 from kiti.payments.routes import webhook_routes
 from kiti.platform.audit import Finding
 from kiti.platform.db import Database, connect
@@ -52,6 +54,8 @@ from waiting import until
 JOB_SECRET = "a job secret of the tests, long enough"
 # Programs: each goes by its Bearer token.
 NO_COOKIES = DefaultCookiePolicy(allowed_domains=[])
+STRIPE_KEY = "sk_test_of_the_site"
+STRIPE_SECRET = "whsec_of_the_site"
 KEY_32 = base64.b64encode(bytes(range(32))).decode()
 
 
@@ -292,8 +296,11 @@ def _app(db: Database, settings: Settings, identity: Identity, till: Till) -> AS
 
 
 @asynccontextmanager
-async def open_site(dsn: str) -> AsyncGenerator[Site]:
-    """The application on this database, and its sandbox, each at a free port."""
+async def open_site(dsn: str, *, has_stripe: bool = False) -> AsyncGenerator[Site]:
+    """The application on this database, and its sandbox, each at a free port.
+
+    Flutterwave is on; with `has_stripe` Stripe too, as the second.
+    """
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # no wait for delayed ACKs
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -301,6 +308,8 @@ async def open_site(dsn: str) -> AsyncGenerator[Site]:
         app_url=url,
         flutterwave_secret_key=SECRET_KEY,
         flutterwave_webhook_secret_hash=SECRET_HASH,
+        stripe_secret_key=STRIPE_KEY if has_stripe else "",
+        stripe_webhook_secret=STRIPE_SECRET if has_stripe else "",
     )
     db = await connect(dsn, size=24)
     async with (
@@ -326,8 +335,12 @@ async def open_site(dsn: str) -> AsyncGenerator[Site]:
         cheap = Passwords(refused=Passwords.of(settings)._refused, time_cost=1, memory_kib=64)
         identity = replace(Identity.of(db, settings), passwords=cheap)
         keys = FlutterwaveKeys(SECRET_KEY, SECRET_HASH)
-        gateways = Gateways([Flutterwave(gateway_http, base_url=sandbox.api, keys=keys)])
-        till = Till.of(settings, gateways)
+        gateways: list[Gateway] = [Flutterwave(gateway_http, base_url=sandbox.api, keys=keys)]
+        if has_stripe:
+            stripe_url = f"{sandbox_url}/stripe"
+            stripe_keys = StripeKeys(STRIPE_KEY, STRIPE_SECRET)
+            gateways.append(Stripe(gateway_http, base_url=stripe_url, keys=stripe_keys))
+        till = Till.of(settings, Gateways(gateways))
         async with _serving(_app(db, settings, identity, till), listener):
             yield Site(url, dsn, db, till, client, sandbox)
         cheap.close()
