@@ -287,7 +287,7 @@ async def test_calls_are_counted(sandbox: Driver) -> None:
 
     counts = (await sandbox.control("GET", "/calls")).json()
 
-    assert counts == {"flutterwave": {"create": 1, "submit": 1, "verify": 2}}
+    assert counts == {"flutterwave": {"create": 1, "submit": 1, "verify": 2}, "stripe": {}}
 
 
 async def _until_known(sandbox: Driver, reference: str) -> None:
