@@ -38,45 +38,6 @@ def test_a_plain_feed_is_read_whole(tmp_path: Path):
     assert not report.findings
 
 
-def test_bom_crlf_spaces_quotes_column_order_unknown_columns_and_blank_rows(tmp_path: Path):
-    feed, report = read(
-        tmp_path,
-        {
-            "stops.txt": (
-                "\ufeffstop_lon , colour,stop_name,stop_id, stop_lat\r\n"
-                '3.3792,red, "Lagos, ""Jibowu""" , LOS ,6.5244\r\n'
-                "\r\n"
-                "3.9470,blue,Ìbàdàn,IBA,7.3775\n"
-                "7.3986,,أبوجا,ABV,9.0765"
-            ),
-            "stop_times.txt": (
-                "departure_time,arrival_time,stop_id,stop_sequence,trip_id\r\n"
-                "18:30:00,18:30:00,ABV,3,T\r\n 8:00:00, 8:00:00,LOS,1,T\r\n"
-                "10:15:00,10:00:00, IBA,2,T"
-            ),
-        },
-    )
-    plain, _ = read(tmp_path)
-    assert the_trip(feed).pattern.calls == the_trip(plain).pattern.calls
-    assert [stop.name for stop in feed.stops.values()] == ['Lagos, "Jibowu"', "Ìbàdàn", "أبوجا"]
-    assert feed.stops["LOS"].latitude == 6.5244
-    assert not report.findings
-
-
-def test_times_pass_midnight_and_hours_have_one_digit(tmp_path: Path):
-    feed, _ = read(
-        tmp_path,
-        stop_times(
-            "T,1,LOS,9:05:00,9:05:00,,", "T,7,IBA,24:00:00,24:10:00,,", "T,9,ABV,31:55:00,,,"
-        ),
-    )
-    trip = the_trip(feed)
-    assert trip.departure_s == 9 * 3600 + 5 * 60
-    last = trip.pattern.calls[-1]
-    assert trip.departure_s + last.arrival_s == 31 * 3600 + 55 * 60
-    assert [call.sequence for call in trip.pattern.calls] == [1, 7, 9]
-
-
 def test_trips_with_the_same_calls_share_a_pattern_at_any_time_of_day(tmp_path: Path):
     rows = [
         f"{trip},{seq},{stop},{hour:02}:00:00,{hour:02}:00:00,,"
@@ -202,17 +163,6 @@ def test_a_trip_that_refers_to_nothing_is_left_out(
     assert [left.code for left in feed.left_out] == [code]
 
 
-def test_the_same_stop_twice_even_in_a_row_stays_two_calls(tmp_path: Path):
-    feed, _ = read(
-        tmp_path,
-        stop_times(
-            "T,1,LOS,8:00:00,8:00:00,,", "T,2,IBA,10:00:00,10:00:00,,",
-            "T,3,IBA,10:30:00,10:30:00,,", "T,4,LOS,12:00:00,12:00:00,,",
-        ),
-    )  # fmt: skip
-    assert [call.stop_id for call in the_trip(feed).pattern.calls] == ["LOS", "IBA", "IBA", "LOS"]
-
-
 def test_blank_times_are_spread_evenly_between_the_known_ones(tmp_path: Path):
     feed, report = read(
         tmp_path,
@@ -305,19 +255,6 @@ def test_calendars_and_exceptions_make_services(tmp_path: Path):
     assert report.count(Code.DUPLICATE_ID) == 1
     assert report.count(Code.EXCEPTION_TWICE) == 1
     assert report.count(Code.BAD_EXCEPTION) == 1
-
-
-def test_a_feed_without_calendar_runs_by_its_exceptions(tmp_path: Path):
-    feed, _ = read(
-        tmp_path,
-        {
-            "calendar.txt": None,
-            "calendar_dates.txt": "service_id,date,exception_type\ndaily,20261225,1\n",
-        },
-    )
-    assert feed.services["daily"].dates(date(2026, 12, 24), date(2026, 12, 26)) == [
-        date(2026, 12, 25)
-    ]
 
 
 def test_duplicates_and_rows_without_id_are_counted_and_the_first_counts(tmp_path: Path):

@@ -246,20 +246,6 @@ def test_starts_at_counts_from_noon_minus_twelve_hours_in_the_agency_zone(
     assert [run.starts_at for run in plan.runs()] == [starts_at]
 
 
-def test_each_trip_starts_in_the_zone_of_its_own_agency(tmp_path: Path):
-    changes: dict[str, str | bytes | None] = {
-        "agency.txt": "agency_id,agency_name,agency_timezone\n"
-        "A,West,Africa/Lagos\nB,East,Africa/Nairobi\n",
-        "routes.txt": "route_id,agency_id,route_type\nR,A,3\nQ,B,3\n",
-        "trips.txt": "route_id,service_id,trip_id\nR,daily,T\nQ,daily,U\n",
-        "stop_times.txt": FILES["stop_times.txt"]
-        + "U,1,LOS,08:00:00,08:00:00\nU,2,ABV,09:00:00,09:00:00\n",
-    }
-    plan, report = plan_of(tmp_path, changes, window=Window(MONDAY, MONDAY))
-    assert {run.code: run.starts_at.hour for run in plan.runs()} == {"T": 7, "U": 5}
-    assert report.count(Code.SEVERAL_ZONES) == 1
-
-
 def test_the_window_is_sixty_days_from_today_and_both_ends_are_in_it():
     assert window_of(None, None, today=MONDAY) == Window(MONDAY, date(2027, 1, 21))
     assert window_of(None, None, today=MONDAY).days == 60
