@@ -373,6 +373,23 @@ async def test_scenario_40_a_refund_that_is_not_answered_is_given_once(site: Sit
     assert await site.breaches() == []
 
 
+async def test_scenario_42_a_refund_made_in_the_dashboard_is_adopted(site: Site) -> None:
+    ada, payment = await opened(site)
+    await site.pay(payment)
+    await site.webhook(payment, 2)
+    await site.work()
+    (charge,) = (await at_stripe(site, payment))["charges"]
+    answer = await site.sandbox.control(
+        "POST", "/stripe/refunds", json={"payment_intent": charge["id"]}
+    )
+    assert answer.status_code == 201, answer.text
+    await site.webhook(payment, 4)
+    await site.work()
+    ((_, amount, currency, status),) = await refunds(ada, payment)
+    assert (amount, currency, status) == (ada.total, "NGN", "SUCCEEDED")
+    assert await site.breaches() == []
+
+
 async def test_a_refund_that_fails_later_is_told_by_webhook_and_sent_again(site: Site) -> None:
     ada, payment = await opened(site)
     await fault(site, "refund", "fail_refund", delay_s=600)

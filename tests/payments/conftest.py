@@ -37,6 +37,13 @@ class FlutterwaveBench:
         answer = await self.driver.control("POST", "/flutterwave/charges", json=order)
         assert answer.status_code == 201, answer.text
 
+    async def refund_by_hand(self, transaction_id: str, minor: int) -> None:
+        path = f"/transactions/{transaction_id}/refund"
+        answer = await self.driver.call(
+            "POST", path, json={"amount": minor // 100, "comments": "goodwill"}
+        )
+        assert answer.status_code == 200, answer.text
+
     async def fault(self, call: str, fault: str, **more: object) -> None:
         await self.driver.fault(call, fault, **more)
 

@@ -21,6 +21,7 @@ from kiti.payments.gateways.port import (
     Expires,
     Gateway,
     GatewayEvent,
+    ListsRefunds,
     PaymentSnapshot,
     RefundRequest,
     Refunds,
@@ -34,7 +35,7 @@ from kiti.platform.ids import new_code, new_id
 from kiti.platform.money import Money
 
 NAIRA = Money(750_000, "NGN")
-OPTIONAL = (Expires, Refunds, Several, Disputes, Settlements)
+OPTIONAL = (Expires, Refunds, ListsRefunds, Several, Disputes, Settlements)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Bench(Protocol):
     async def pay(self, result: CheckoutResult, action: str = "pay", **more: str) -> None: ...
     async def pay_again(self, reference: str) -> None: ...
     async def fault(self, call: str, fault: str, **more: object) -> None: ...
+    async def refund_by_hand(self, transaction_id: str, minor: int) -> None: ...
     async def advance(self, seconds: float) -> None: ...
     async def calls(self, call: str) -> int: ...
     async def checkouts(self, reference: str) -> int: ...
@@ -292,6 +294,34 @@ class GatewayConformance:
         assert (await gateway.create_refund(second)).status == "SUCCEEDED"
         by_id = replace(first, gateway_refund_id=made.gateway_refund_id)
         assert await gateway.find_refund(by_id) == made
+
+    async def test_all_refunds_are_listed_whoever_made_them(self, bench: Bench) -> None:
+        gateway = bench.gateway
+        assert isinstance(gateway, Refunds)
+        assert isinstance(gateway, ListsRefunds)
+        now = utc_now()
+        span = {"since": now - timedelta(days=1), "until": now + timedelta(days=1)}
+        assert await gateway.list_refunds(**span) == []
+        _, transaction_id = await self.paid(bench)
+        ours = a_refund(transaction_id, money=Money(250_000, "NGN"))
+        made = await gateway.create_refund(ours)
+        await bench.refund_by_hand(transaction_id, 100)
+        found = await gateway.list_refunds(**span)
+        assert found is not None
+        by_hand, by_us = found
+        assert (by_us.gateway_refund_id, by_us.refund_id) == (
+            made.gateway_refund_id,
+            ours.refund_id,
+        )
+        assert by_hand.refund_id is None
+        assert by_hand.says_whose
+        for record, minor in ((by_us, 250_000), (by_hand, 100)):
+            assert record.status == "SUCCEEDED"
+            assert record.gateway_transaction_id == transaction_id
+            assert gateway.from_wire(record.amount, "NGN") == Money(minor, "NGN")
+        await bench.go_away()
+        assert isinstance(bench.gateway, ListsRefunds)
+        assert await bench.gateway.list_refunds(**span) is None
 
     async def test_a_refund_is_found_behind_many_others(self, bench: Bench) -> None:
         gateway = bench.gateway

@@ -38,6 +38,9 @@ class StripeBench:
     async def pay_again(self, reference: str) -> None:
         await self.steer("/payments", reference=reference)
 
+    async def refund_by_hand(self, transaction_id: str, minor: int) -> None:
+        await self.steer("/refunds", payment_intent=transaction_id, amount=minor)
+
     async def fault(self, call: str, fault: str, **more: object) -> None:
         await self.driver.fault(call, fault, gateway="stripe", **more)
 

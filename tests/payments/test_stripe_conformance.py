@@ -2,7 +2,14 @@
 
 import pytest
 
-from kiti.payments.gateways.port import Disputes, Expires, Refunds, Settlements, Several
+from kiti.payments.gateways.port import (
+    Disputes,
+    Expires,
+    ListsRefunds,
+    Refunds,
+    Settlements,
+    Several,
+)
 from payments.gateway_conformance import GatewayConformance
 from payments.stripe_bench import StripeBench
 
@@ -10,7 +17,7 @@ from payments.stripe_bench import StripeBench
 class TestStripe(GatewayConformance):
     """Every rule of the port."""
 
-    has = frozenset({Expires, Refunds, Several, Disputes, Settlements})
+    has = frozenset({Expires, ListsRefunds, Refunds, Several, Disputes, Settlements})
     declined = "PENDING"
 
     @pytest.fixture

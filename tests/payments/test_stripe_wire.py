@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiti.payments.gateways import stripe_wire as wire
+from kiti.payments.gateways.stripe_books import read_dispute, read_line, read_settlement
 from kiti.payments.model import PaymentMethod
 from kiti.platform.money import EXPONENTS, Money
 from payments.gateway_conformance import a_request
@@ -162,7 +163,7 @@ def test_an_intent_that_cannot_be_read_is_no_intent(changes: dict[str, object]) 
 
 @pytest.mark.parametrize("value", [None, 3, [], {}, "pi_1", {"object": "list"}])
 def test_nonsense_is_no_object_of_stripes(value: object) -> None:
-    for read in (wire.read_intent, wire.read_dispute, wire.read_settlement, wire.read_line):
+    for read in (wire.read_intent, read_dispute, read_settlement, read_line):
         with pytest.raises(ValueError, match="not"):
             read(value)
     assert wire.read_refund(value).status == "UNKNOWN"
