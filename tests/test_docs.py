@@ -34,9 +34,13 @@ def test_the_example_works_as_it_stands() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     readme = read("README.md")
-    for name in ("serve", "worker", "demo", "demo load", "migrate", "import gtfs", "job", "audit",
+    for name in ("serve", "worker", "demo", "demo load", "migrate",
+                 "import timetable", "template timetable", "template fares", "schedule list",
+                 "schedule show", "holidays add", "holidays remove", "holidays list",
+                 "import gtfs", "job", "audit",
                  "doctor", "user create", "sandbox", "trip show", "trip close", "trip reopen",
-                 "trip cancel"):  # fmt: skip
+                 "trip cancel",
+                 "review", "review keep", "review move"):  # fmt: skip
         assert f"kiti {name}" in readme
         assert cli.run([*name.split(), "--help"]) == 0
 

@@ -1,5 +1,7 @@
-"""Timetables become trips that can be sold: GTFS feeds, the demo network.
+"""Timetables become trips that can be sold: GTFS feeds, spreadsheets, schedules, the demo network.
 
-Owns no table: it writes through network, fares and booking. A trip is known by its feed, its code
+Owns service_calendar, calendar_exception, holiday, schedule_feed and schedule (timetables as rules),
+and what renewal keeps: feed_turn, trip_former and trip_review. Else it writes through network, fares
+and booking. A trip is known by its feed, its code
 there and its service date, so every import and every renewal can run again.
 """
