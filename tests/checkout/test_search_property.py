@@ -1,7 +1,7 @@
 """The search against brute force: every trip, every pair of stops, every seat, one by one."""
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
@@ -10,16 +10,20 @@ from hypothesis import strategies as st
 from booking_make import NO_LIMITS, Trip, make_request
 from kiti.booking.model import NewStock
 from kiti.booking.service import get_stock, hold_many, open_sales
-from kiti.checkout.model_search import Key, Sort, TripPage, TripQuery
-from kiti.checkout.search import Sources, find_trips
+from kiti.checkout.model_search import Filters, Key, Sort, TripPage, TripQuery
+from kiti.checkout.search import Sources, find_days, find_trips
 from kiti.fares.model import FareKey, NewFareTable
 from kiti.fares.service import FareTables, put_fare_table, seat_fares
 from kiti.network.model import SegmentBackwards, StopNotOnTrip, TripSheet
 from kiti.network.service import Catalogue
 from kiti.platform.db import Conn, Database
-from search_make import FIRST_DAY, Built, Plan, build_places, build_trips, plans, undone
+from search_make import FIRST_DAY, TABLE, Built, Plan, build_places, build_trips, plans, undone
 
-LAYOUTS = ["class v: VIP\n1A 1B:v 1C!\n", "class v: VIP\n1A:v\n", "1A 1B 1C 1D\n"]
+LAYOUTS = [
+    "class v: VIP\namenities: WIFI\n1A 1B:v 1C!\n",
+    "class v: VIP\n1A:v #\n",
+    "1A 1B 1C 1D\n",
+]
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,13 @@ async def brute_force(
                     continue
                 board, leave = sheet.calls[segment.first], sheet.calls[segment.last]
                 fares = seat_fares(sheet, segment, table)
-                seats = [seat for seat in sheet.layout.seats if fares[seat.seat_class] is not None]
+                wanted = query.filters.classes
+                seats = [
+                    seat
+                    for seat in sheet.layout.seats
+                    if fares[seat.seat_class] is not None
+                    and (not wanted or seat.seat_class.casefold() in wanted)
+                ]
                 all_fares = {fares[seat.seat_class] for seat in seats if seat.is_sold}
                 if board.local_departure.date() != query.on or not all_fares:
                     continue
@@ -125,9 +135,48 @@ async def brute_force(
                 )
         if pairs:
             one = min(pairs, key=lambda p: (p.legs, p.first, p.from_stop_id, p.to_stop_id))
-            if one.seats >= query.passengers or query.with_sold_out:
+            is_enough = one.seats >= query.passengers or query.with_sold_out
+            if is_enough and passes(query.filters, sheet, one):
                 best.append(one)
     return sorted(best, key=lambda found: found.key(query.sort))
+
+
+def passes(filters: Filters, sheet: TripSheet, found: Found) -> bool:
+    """Every filter by its words, but for the class, which says what seats count."""
+    at = sheet.calls[found.first].local_departure
+    minute = at.hour * 60 + at.minute + at.second / 60
+    first, last = (
+        None if each is None else each.hour * 60 + each.minute
+        for each in (filters.depart_after, filters.depart_before)
+    )
+    if first is not None and last is not None and first >= last:
+        is_time = not last <= minute < first
+    else:
+        is_time = (first is None or minute >= first) and (last is None or minute < last)
+    most = filters.price_max_minor
+    return (
+        is_time
+        and (not filters.operator_ids or sheet.operator_id in filters.operator_ids)
+        and all(word in sheet.layout.amenities for word in filters.amenities)
+        and (most is None or found.amount <= most)
+    )
+
+
+@st.composite
+def drawn_filters(draw: st.DrawFn, operator_id: UUID) -> Filters:
+    """Most of the time none of them; each now and then."""
+    clock = st.none() | st.none() | st.builds(time, st.integers(0, 23), st.just(30))
+    operators = st.sampled_from([frozenset[UUID](), frozenset([operator_id]), frozenset([TABLE])])
+    classes = st.sampled_from([(), (), ("vip",), ("standard",), ("vip", "standard"), ("first",)])
+    amenities = st.sampled_from([(), (), (), ("WIFI",), ("TOILET",), ("WIFI", "TOILET")])
+    return Filters(
+        operator_ids=frozenset() if draw(st.booleans()) else draw(operators),
+        classes=frozenset(draw(classes)),
+        amenities=frozenset(draw(amenities)),
+        depart_after=draw(clock),
+        depart_before=draw(clock),
+        price_max_minor=draw(st.none() | st.none() | st.integers(0, 2000)),
+    )
 
 
 def seen(page: TripPage) -> list[Found]:
@@ -192,6 +241,7 @@ async def test_search_equals_brute_force(db: Database, plan: Plan, data: st.Data
                 passengers=data.draw(st.integers(1, 3)),
                 sort=data.draw(st.sampled_from(["departure", "price", "duration"])),
                 with_sold_out=data.draw(st.booleans()),
+                filters=data.draw(st.just(Filters()) | drawn_filters(sheets[0].operator_id)),
             )
             ends = (members[query.origin_id], members[query.destination_id])
             expected = await brute_force(conn, sheets, query, ends)
@@ -212,3 +262,45 @@ async def test_search_equals_brute_force(db: Database, plan: Plan, data: st.Data
                 )
             ]
             assert list(whole.nearest_dates or ()) == nearest(query.on, days)
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(plan=plans(), data=st.data())
+async def test_the_strip_equals_a_search_of_each_day(db: Database, plan: Plan, data: st.DataObject):
+    async with undone(db) as conn:
+        stops, cities = await build_places(conn, plan)
+        tables = await make_tables(conn, stops, data)
+        sheets = await build_trips(conn, plan, stops, layouts=LAYOUTS, fare_table_ids=tables)
+        await open_all(conn, sheets, data)
+        places = st.integers(0, len(stops) + 1).map([*stops, *cities].__getitem__)
+        sources = Sources(Catalogue(), FareTables())
+        few = replace(sources, rows_max=1)  # so that days are looked at one after the other
+        for _ in range(3):
+            query = TripQuery(
+                origin_id=data.draw(places),
+                destination_id=data.draw(places),
+                on=FIRST_DAY + timedelta(days=data.draw(st.integers(-2, 3))),
+                passengers=data.draw(st.integers(1, 3)),
+                sort="price",
+                filters=data.draw(st.just(Filters()) | drawn_filters(sheets[0].operator_id)),
+            )
+
+            strip = await find_days(conn, sources, query=query, days=7)
+            narrow = await find_days(conn, few, query=query, days=7)
+
+            assert [day.on for day in strip] == [query.on + timedelta(days=n) for n in range(7)]
+            for day in strip:
+                one = replace(query, on=day.on)
+                page = await find_trips(conn, sources, query=one, after=None, limit=100)
+                offers = [item.offer for item in page.items]
+                assert day.trips == len(offers)
+                assert day.seats_left == sum(offer.seats_left for offer in offers)
+                assert day.price == (offers[0].price if offers else None)
+            for day in narrow:  # each day's first trip alone
+                one = replace(query, on=day.on)
+                page = await find_trips(conn, few, query=one, after=None, limit=100)
+                assert day.trips == len(page.items)

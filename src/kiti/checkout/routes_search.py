@@ -62,8 +62,8 @@ def router(db: Database, catalogue: Catalogue, fare_tables: FareTables) -> APIRo
         Where there is none, those that do but for a letter or two. `near` is a point
         (`latitude,longitude`): the stops within 100 km of it, the nearest first.
         """
-        if asked.near is not None:
-            return answer(await _near(db, asked, asked.near))
+        if asked.point is not None:
+            return answer(await _near(db, asked, asked.point))
         if asked.q is None:
             raise ValidationFailed(errors=[{"pointer": "#/q", "message": "Field required"}])
         after = None if asked.cursor is None else _place_key(asked.cursor)

@@ -11,7 +11,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -62,13 +61,18 @@ def _clock(value: object) -> time:
     return time(int(found[1]), int(found[2]))
 
 
-def _point(value: object) -> tuple[float, float]:
+def _point(text: str) -> tuple[float, float]:
     """A latitude and a longitude in degrees, written as 6.45,3.39."""
-    found = _POINT.fullmatch(value) if isinstance(value, str) else None
+    found = _POINT.fullmatch(text)
     latitude, longitude = (float(found[1]), float(found[2])) if found else (99.0, 0.0)
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         raise PydanticCustomError("point", "latitude,longitude in degrees, such as 6.45,3.39")
     return latitude, longitude
+
+
+def _is_point(text: str) -> str:
+    _point(text)
+    return text
 
 
 Clock = Annotated[time, BeforeValidator(_clock), Field(json_schema_extra={"format": "HH:MM"})]
@@ -94,9 +98,14 @@ class PlacesIn(_Page):
     q: (
         Annotated[str, Field(max_length=TYPED_LENGTH_MAX), AfterValidator(_enough_letters)] | None
     ) = None
-    near: Annotated[
-        tuple[float, float] | None, BeforeValidator(_point), WithJsonSchema({"type": "string"})
-    ] = None
+    near: Annotated[str, Field(max_length=TYPED_LENGTH_MAX), AfterValidator(_is_point)] | None = (
+        None
+    )
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """`near` as latitude and longitude in degrees."""
+        return None if self.near is None else _point(self.near)
 
 
 class _Ride(_Asked):

@@ -150,6 +150,9 @@ def misspelt(place: Place, typed: str) -> Place | None:
     most, digits = edits_max(typed), _digits(typed)
     found: list[tuple[int, int, str]] = []
     for word, start in enumerate(word_starts(place.folded)):
+        # Each letter that the name lacks is an edit: most names need no closer look.
+        if len(set(typed).difference(start)) > most:
+            continue
         if digits and not _digits(start).startswith(digits):
             continue
         edits = _edits(typed, start, most)
