@@ -199,6 +199,20 @@ async def test_a_silent_sending_that_lands_after_that_is_found_and_told(site: Si
     assert found.invariant == "as much went back as was owed"
 
 
+async def test_a_later_look_waits_for_a_gateway_that_is_away(site: Site) -> None:
+    await overpaid(site)
+    await site.sandbox.fault("refund", "fail_refund", refuse=True)
+    await site.work()
+    await site.job("retry-refunds")
+    assert await row(site) == ("succeeded", 2, EXCESS)
+    due_in = "SELECT extract(epoch FROM next_try_at - clock_timestamp()) FROM refund"
+    refund_id = await site.value("UPDATE refund SET next_try_at = now() RETURNING refund_id")
+    assert await refunding.send_refund(site.db, Gateways([]), refund_id=refund_id)
+    assert 200 < await site.value(due_in) < 241
+    assert await site.value("SELECT leased_until FROM refund") is None
+    assert await row(site) == ("succeeded", 2, EXCESS)
+
+
 async def test_two_that_landed_before_the_look_are_one_sum(site: Site) -> None:
     _, payment, refund_id = await overpaid(site)
     await sent_into_silence(site, refund_id)

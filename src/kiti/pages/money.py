@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from kiti.booking.model import Booking
 from kiti.checkout.till import RETURN_PATH
-from kiti.payments.model import PaymentMethod, Refund
+from kiti.payments.model import AT_GATEWAY, PaymentMethod, Refund
 from kiti.payments.service import History, list_histories
 from kiti.platform.db import Conn
 from kiti.platform.money import Money
@@ -30,6 +30,7 @@ _REASONS: Final = {
     "SALES_CLOSED": "sales for the trip had closed",
     "SEATS_GONE": "the seats had been sold to somebody else meanwhile",
     "OTHER_BOOKING": "you have another booking on this trip",
+    AT_GATEWAY: "it was given back by hand",
 }
 _ELSE: Final = "it could not be used for the booking"
 
@@ -89,6 +90,6 @@ def status_url(reference: str) -> str:
 def _refund(refund: Refund) -> RefundView:
     return RefundView(
         Money(refund.amount_minor, refund.currency),
-        _REASONS.get(refund.reason, _ELSE),
+        _REASONS.get(refund.wire_reason, _ELSE),
         refund.wire_status,
     )

@@ -21,8 +21,6 @@ from kiti.platform.ids import new_id
 from kiti.platform.money import Money
 
 ADOPT_REFUNDS: Final = "refund.adopt"
-# A reason is of letters: the digits of a digest become some.
-_LETTERS: Final = str.maketrans("0123456789abcdef", "ABCDEFGHIJKLMNOP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ async def find_strays(conn: Conn, *, gateway: str, records: Sequence[RefundRecor
     """Those that succeeded, are of a receipt here, and are not known."""
     done = [each for each in records if each.status == "SUCCEEDED"]
     ids = [each.gateway_refund_id for each in done]
-    known = await store_adopting.list_known(conn, gateway=gateway, gateway_refund_ids=ids)
+    known = set(await store_adopting.list_known(conn, gateway=gateway, gateway_refund_ids=ids))
     foreign = [
         each
         for each in done
@@ -122,12 +120,13 @@ async def _add(
     conn: Conn, receipt: Receipt, record: RefundRecord, *, given: Money, payment: Payment
 ) -> Money | None:
     refund_id = new_id()
-    digest = hashlib.sha256(record.gateway_refund_id.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(record.gateway_refund_id.encode()).digest()
     is_new = await store_adopting.insert_adopted(
         conn,
         refund_id=refund_id,
         receipt=receipt,
-        reason=f"{AT_GATEWAY}_{digest.translate(_LETTERS)}",
+        reason=AT_GATEWAY,
+        cause_id=UUID(bytes=digest[:16]),
         amount_minor=given.amount_minor,
         gateway_refund_id=record.gateway_refund_id,
     )

@@ -59,7 +59,10 @@ async def send_refund(db: Database, gateways: Gateways, *, refund_id: UUID) -> b
     gateway = gateways.find(taken.gateway)
     if not isinstance(gateway, Refunds):
         log.error("no gateway to refund through", gateway=taken.gateway)
-        await _record_sending(db, taken, RefundSnapshot("NOT_SENT"))
+        if taken.before == "succeeded":
+            await _record_look(db, taken, RefundSnapshot("UNKNOWN"))
+        else:
+            await _record_sending(db, taken, RefundSnapshot("NOT_SENT"))
         return True
     await _advance(db, gateway, taken)
     return True
