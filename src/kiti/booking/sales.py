@@ -160,10 +160,16 @@ class Sales:
     async def _hold_in_turn(self, conn: Conn, wanted: Wanted, holder: Holder) -> Held:
         """Read the trip, choose and hold under the trip's lock: what is free stays so meanwhile."""
         await lock_trip(conn, trip_id=wanted.trip_id)
-        sheet = await self._catalogue.sheet(conn, wanted.trip_id, fresh=True)
-        request = await self._request(conn, sheet, wanted, holder)
-        (outcome,) = await hold_many(conn, [request], self._limits)
-        return _held(sheet, request, outcome)
+        for is_fresh in (False, True):  # others wait: what is in memory is usually right
+            sheet = await self._catalogue.sheet(conn, wanted.trip_id, fresh=is_fresh)
+            try:
+                request = await self._request(conn, sheet, wanted, holder)
+            except _SheetTooOld:
+                continue
+            (outcome,) = await hold_many(conn, [request], self._limits)
+            if outcome.outcome != "stale":
+                return _held(sheet, request, outcome)
+        raise AssertionError("a trip changed under its own lock")
 
     async def _request(
         self, conn: Conn, sheet: TripSheet, wanted: Wanted, holder: Holder
