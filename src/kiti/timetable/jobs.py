@@ -2,6 +2,7 @@
 
 import structlog
 
+from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
 from kiti.timetable.renewal_changes import FeedBusy, Kind
@@ -29,4 +30,5 @@ async def make_trips(db: Database) -> int:
         made += changes.count(Kind.NEW) + changes.count(Kind.CHANGED) + changes.count(Kind.RETURNED)
         if flagged := changes.count(Kind.FLAGGED) + changes.count(Kind.FLAGGED_GONE):
             log.warning("make_trips_review", feed=row.feed, flagged=flagged)
+    await measure_network(db)
     return made
