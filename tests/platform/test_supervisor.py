@@ -49,10 +49,10 @@ def child(name: str, code: str = GOOD, stage: int = 0) -> dict[str, Any]:
 class Supervised:
     """A supervisor's process: what it and its children say, line by line."""
 
-    def __init__(self, plan: dict[str, Any]) -> None:
+    def __init__(self, plan: dict[str, Any], *before: str) -> None:
         script = Path(__file__).parent / "supervisor_process.py"
         self.process = subprocess.Popen(
-            [sys.executable, script, json.dumps(plan)],
+            [*before, sys.executable, script, json.dumps(plan)],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -137,6 +137,22 @@ async def test_told_to_stop_it_stops_the_last_stage_first(
     assert await one.rest() == ["web stopped", "worker stopped", "sandbox stopped"]
     assert one.process.returncode == 0
     assert [await gone(pid) for pid in pids.values()] == [True] * 3
+
+
+async def test_a_hangup_that_is_ignored_at_the_start_stops_nothing() -> None:
+    plan = {"children": [child("web")], "patience": QUICK}
+    one = Supervised(plan, "nohup")
+    try:
+        pids = await one.pids(1)
+        os.killpg(one.process.pid, signal.SIGHUP)  # the terminal is gone
+        os.kill(pids["web"], signal.SIGKILL)
+        assert set(await one.pids(1)) == {"web"}  # so it has heard the hangup, and goes on
+        one.process.terminate()
+        assert await one.rest() == ["web stopped"]
+        assert one.process.returncode == 0
+    finally:
+        one.process.kill()
+        one.process.communicate()
 
 
 async def test_the_children_of_a_killed_supervisor_end_with_it(supervised: Started) -> None:

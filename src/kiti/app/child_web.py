@@ -17,6 +17,7 @@ from kiti.app.parts import WEB_DEADLINES, Parts, open_parts
 from kiti.app.web import create_app
 from kiti.config import Settings, load_settings
 from kiti.jobs.service import know_jobs
+from kiti.platform.door import Door
 from kiti.platform.log import configure_logging
 
 GRACE_S: Final = 20
@@ -41,11 +42,12 @@ def serve_web(
                 await know_jobs(conn, parts.jobs)  # so that health sees a worker that never ran
             config = uvicorn.Config(
                 create(parts),
-                http="httptools",
+                http=Door,
                 ws="none",
                 lifespan="off",
                 access_log=False,
                 log_config=None,
+                log_level="error",  # a client's broken request is no warning of ours
                 server_header=False,
                 proxy_headers=False,
                 # Longer than clients and proxies keep theirs: else one reuses a connection in the

@@ -111,6 +111,22 @@ class Unavailable(DomainError):
     status = 503
 
 
+class MalformedRequest(BadRequest):
+    """The request is not HTTP as it must be."""
+
+
+class RequestTimeout(DomainError):
+    """The request did not come whole in its time."""
+
+    status = 408
+
+
+class HeadersTooLarge(DomainError):
+    """The request's headers are too large or too many."""
+
+    status = 431
+
+
 class MalformedJson(BadRequest):
     """The body is not valid JSON."""
 

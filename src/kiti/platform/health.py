@@ -16,11 +16,13 @@ def router(db: Database) -> APIRouter:
     """`GET /healthz`, which never touches the database, and `GET /readyz`."""
     routes = APIRouter(tags=["health"])
 
+    @routes.head("/healthz", include_in_schema=False)
     @routes.get("/healthz")
     async def healthz() -> Response:
         """The process runs."""
         return JSONResponse({"status": "ok"})
 
+    @routes.head("/readyz", include_in_schema=False)
     @routes.get("/readyz", responses={503: {"description": "Not ready"}})
     async def readyz() -> Response:
         """The database answers and its schema is this release's."""

@@ -11,8 +11,9 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kiti.platform.clock import monotonic_s
@@ -29,6 +30,8 @@ from kiti.platform.ids import new_id
 
 log: Final = structlog.get_logger("kiti.http")
 
+METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+CLIENT_LEFT: Final = 499  # nginx's word for it, in the log alone
 SECURITY_HEADERS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -103,10 +106,33 @@ def install_problems(
             refusal, request_id=request.state.request_id, instance=request.url.path
         )
 
-    for kind in (DomainError, RequestValidationError, HTTPException):
+    async def refuse_method(request: Request, error: Exception) -> Response:
+        out = await refuse(request, error)
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            out.headers["Allow"] = ", ".join(_methods(app, request.scope))
+        return out
+
+    for kind in (DomainError, RequestValidationError):
         app.add_exception_handler(kind, refuse)
+    app.add_exception_handler(HTTPException, refuse_method)
+    app.add_exception_handler(ClientDisconnect, _left)
     if as_page is not None:  # what it answers is sent, then the bug goes on to the outer layer
         app.add_exception_handler(Exception, refuse)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    """The client has gone before its request was whole: nobody hears, and nothing is wrong."""
+    del request, error
+    return Response(status_code=CLIENT_LEFT)
+
+
+def _methods(app: FastAPI, scope: Scope) -> list[str]:
+    """The methods that this path takes (RFC 9110 15.5.6)."""
+    return [
+        method
+        for method in METHODS
+        if any(r.matches({**scope, "method": method})[0] is Match.FULL for r in app.routes)
+    ]
 
 
 def _is_api(path: str) -> bool:

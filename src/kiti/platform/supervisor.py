@@ -184,16 +184,19 @@ async def supervise(
 ) -> int:
     """Keep the children running until SIGTERM, SIGINT or SIGHUP; the exit code for the process.
 
-    The first signal stops them in order, a second one kills what still runs.
+    The first signal stops them in order, a second one kills what still runs. A SIGHUP that was
+    ignored at the start (nohup) stays so.
     """
     supervisor = Supervisor(children, report, patience or Patience())
     loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
+    is_detached = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    numbers = [n for n in STOP_SIGNALS if not (n == signal.SIGHUP and is_detached)]
+    for number in numbers:
         loop.add_signal_handler(number, supervisor.stop)
     try:
         return await supervisor.run()
     finally:
-        for number in STOP_SIGNALS:
+        for number in numbers:
             _ = loop.remove_signal_handler(number)
 
 
