@@ -3,11 +3,15 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiti.network.model import NewCall, check_calls
+from kiti.timetable.sheet_places import match_places
+from kiti.timetable.sheet_plan import plan_departures
 from kiti.timetable.sheets.cells import BadSheet, Mistakes, Table
 from kiti.timetable.sheets.csv_file import read_csv
 from kiti.timetable.sheets.fares import is_fares, read_fares
@@ -222,6 +226,7 @@ def test_any_broken_workbook_ends_in_a_refusal_or_a_result(flips: list[tuple[int
     assert_read_or_refused(bytes(raw))
 
 
+STOP = ["Jibowu", "Lagos", "NG"]
 cells = st.one_of(
     st.text(max_size=12),
     st.sampled_from(["line", "stop", "city", "country", "days", "from", "until", "NG", "Mon-Fri",
@@ -238,13 +243,25 @@ cells = st.one_of(
 
 @given(st.lists(st.lists(cells, max_size=6), max_size=10))
 def test_any_cells_end_in_mistakes_or_a_result(rows: list[list[str | float | time | datetime]]):
-    table = Table("t", None, rows)
-    for as_table in (table, Table("t", "S", [["line", "L"], ["stop", "city", "country"], *rows])):
+    header = ["stop", "city", "country"]
+    for top in ([], [["line", "L"], header], [["line", "L"], header, [*STOP, "07:00", "08:00"]]):
+        table = Table("t", None, [*top, *rows])
         mistakes = Mistakes("t")
-        lines = read_lines([as_table], DAY, mistakes)
+        lines = read_lines([table], DAY, mistakes)
         assert lines or mistakes.found
-        if rows:
-            read_fares(as_table, "NGN", mistakes)
+        if table.rows:
+            read_fares(table, "NGN", mistakes)
+        places = match_places(lines, [], [], zone="Africa/Lagos", mistakes=mistakes)
+        planned = plan_departures(
+            lines, places.of_line, day=DAY, layouts=["small"], mistakes=mistakes
+        )
+        for one in planned:
+            check_calls(
+                tuple(
+                    NewCall(n, UUID(int=n), call.arrival_s, call.departure_s)
+                    for n, call in enumerate(one.calls)
+                )
+            )
 
 
 def test_csv_and_workbook_of_one_timetable_say_the_same():

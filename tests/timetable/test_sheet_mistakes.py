@@ -6,7 +6,8 @@ import pytest
 from kiti.network.service import put_city
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
-from kiti.timetable.model import BadLayout, BadWindow, ImportRefused
+from kiti.timetable.model import BadLayout, BadWindow, ImportRefused, ImportRequest, PerKm
+from kiti.timetable.service import import_gtfs
 from kiti.timetable.sheet_import import import_timetable
 from kiti.timetable.sheet_model import SheetRefused
 from kiti.timetable.sheets.cells import BadSheet
@@ -117,6 +118,8 @@ async def test_several_mistakes_are_told_at_once_and_twenty_at_most(db: Database
         ({"currency": "NAIRA"}, SheetRefused, "--currency"),
         ({"feed": "x" * 101}, SheetRefused, "--feed"),
         ({"days_ahead": 0}, SheetRefused, "--days-ahead"),
+        ({"close_minutes": -1}, SheetRefused, "--close-minutes"),
+        ({"name": "x" * 201}, SheetRefused, "--name"),
         ({"layouts": []}, SheetRefused, "--layout"),
         ({"day": utc_now().date().replace(year=2020)}, BadWindow, "from today on"),
         ({"day": utc_now().date().replace(year=2099)}, BadWindow, "two years"),
@@ -137,8 +140,10 @@ async def test_a_layout_that_is_wrong_and_a_feed_of_another_source_are_refused(
     with pytest.raises(BadLayout, match=r"small\.layout line"):
         await import_timetable(db, make_sheet_request(tmp_path, layout="seats: 1\n"), now=utc_now())
     await import_timetable(db, make_sheet_request(tmp_path), now=utc_now())
+    feed = ImportRequest(tmp_path, tmp_path, "NGN", "acme", per_km=PerKm(1, 1))
+    with pytest.raises(ImportRefused, match="made of schedules"):
+        await import_gtfs(db, feed, now=utc_now())
     async with db.connection() as conn:
-        await conn.execute("INSERT INTO schedule_feed VALUES ('gtfs', 60)")
         await conn.execute("UPDATE stop SET feed = 'other'")
     with pytest.raises(ImportRefused, match="choose another --feed"):
         await import_timetable(db, make_sheet_request(tmp_path, feed="other"), now=utc_now())

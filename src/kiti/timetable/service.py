@@ -28,6 +28,7 @@ from kiti.timetable.remarks import Code
 from kiti.timetable.renewal import bring_in_line, compare, feed_turn
 from kiti.timetable.renewal_changes import TooManyRemovals, too_many
 from kiti.timetable.report import Report
+from kiti.timetable.store_schedule import find_feed
 from kiti.timetable.tariffs import FareSource, Tariffs, make_tariffs
 from kiti.timetable.writer import LOOKING, WRITING, trips_on, write_network
 
@@ -62,6 +63,11 @@ async def import_gtfs(
         FeedBusy: another import of the feed is under way.
     """
     _check(request)
+    async with db.connection() as conn:
+        if await find_feed(conn, feed=request.feed) is not None:
+            raise ImportRefused(
+                f"the feed {request.feed} is made of schedules: give another --feed"
+            )
     layout_text, layout = read_layout(request.layout)
     report = Report(request.feed, is_dry_run=request.is_dry_run)
     feed = read_feed(

@@ -29,6 +29,8 @@ from kiti.timetable.sheets.reading import read_tables
 from kiti.timetable.store_schedule_places import OperatorRow, StopRow
 
 CLOSE_MINUTES: Final = 10
+CLOSE_MINUTES_MAX: Final = 10_080
+NAME_MAX: Final = 200
 DAY_MAX_AHEAD: Final = 732
 
 
@@ -139,6 +141,10 @@ def _check(request: SheetRequest) -> None:
         raise SheetRefused("give a --layout")
     if len({path.stem for path in request.layouts}) < len(request.layouts):
         raise SheetRefused("--layout: two files of one name; a column names a layout by it")
+    if request.name is not None and not 0 < len(request.name) <= NAME_MAX:
+        raise SheetRefused(f"--name: 1 to {NAME_MAX} letters")
+    if request.close_minutes is not None and not 0 <= request.close_minutes <= CLOSE_MINUTES_MAX:
+        raise SheetRefused(f"--close-minutes: 0 to {CLOSE_MINUTES_MAX:,}")
     if request.days_ahead is not None and not 1 <= request.days_ahead <= DAYS_AHEAD_MAX:
         raise SheetRefused(f"--days-ahead: 1 to {DAYS_AHEAD_MAX}")
 

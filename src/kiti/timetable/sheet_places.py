@@ -15,6 +15,7 @@ from kiti.timetable.sheets.model import SheetLine, SheetStop
 from kiti.timetable.store_schedule_places import CityRow, StopRow
 
 _ALIKE: Final = 0.8
+_CODE_MAX: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ class _Matcher:
     def _code(self, row: SheetStop, city: City) -> str:
         """The code of the feed's stop of this name; else one made of city and name."""
         made = f"{city.country.lower()}/{fold(city.name)}/{fold(row.name)}".replace(" ", "-")
+        made = made[:_CODE_MAX]
         kept = None if city.city_id is None else self._codes.get((city.city_id, fold(row.name)))
         same = (
             stop.code

@@ -94,7 +94,7 @@ def text_of(value: Value) -> str:
         case bool():
             return "TRUE" if value else "FALSE"
         case str():
-            return " ".join(value.split())
+            return " ".join("".join(c if c.isprintable() else " " for c in value).split())
         case int() | float():
             return format(value, ".15g")
         case datetime():

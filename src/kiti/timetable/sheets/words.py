@@ -21,6 +21,7 @@ from kiti.timetable.sheets.cells import Value, text_of
 DAY_S: Final = 86_400
 HOURS_MAX: Final = 240
 DATES_MAX: Final = 366
+_YEARS: Final = range(2000, 2200)
 
 Use = Literal["both", "on", "off"]
 
@@ -171,6 +172,14 @@ def to_date(value: Value) -> date:
     Raises:
         Unclear: it is none, or could be two.
     """
+    found = _date_of(value)
+    if found is None or found.year not in _YEARS:
+        text = text_of(value)[:40]
+        raise Unclear(f"{text!r} is no date; write it as 2026-12-25 or 25 Dec 2026")
+    return found
+
+
+def _date_of(value: Value) -> date | None:
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
@@ -182,11 +191,9 @@ def to_date(value: Value) -> date:
     elif (found := _WORDY.fullmatch(" ".join(text.split()))) and found[2] in _MONTHS:
         numbers = int(found[3]), _MONTHS.index(found[2]) + 1, int(found[1])
     try:
-        if numbers is not None:
-            return date(*numbers)
+        return None if numbers is None else date(*numbers)
     except ValueError:
-        pass
-    raise Unclear(f"{text[:40]!r} is no date; write it as 2026-12-25 or 25 Dec 2026")
+        return None
 
 
 def to_dates(value: Value) -> frozenset[date]:
