@@ -240,6 +240,8 @@ SMUGGLED: dict[str, bytes] = {
     "another coding": HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "a folded header": HEAD + b"X-Folded: one\r\n two\r\nContent-Length: 2\r\n\r\n{}",
     "a space before the colon": HEAD + b"Content-Length : 2\r\n\r\n{}",
+    "a huge header": HEAD + b"X-Huge: " + b"x" * 200_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+    "10,000 headers": HEAD + b"X-Many: 1\r\n" * 10_000 + b"Content-Length: 2\r\n\r\n{}",
     "no HTTP": b"HELO kiti\r\n\r\n",
 }
 
