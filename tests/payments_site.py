@@ -23,7 +23,7 @@ from kiti.booking.counter import Counter
 from kiti.booking.sales import Sales
 from kiti.booking.ticket_view import TicketDesk
 from kiti.booking.tickets import TicketSigner
-from kiti.checkout import routes_bookings, routes_payments
+from kiti.checkout import routes_bookings, routes_offers, routes_payments
 from kiti.checkout.desk import Desk
 from kiti.checkout.jobs import handlers, named_jobs
 from kiti.checkout.till import Till
@@ -289,6 +289,7 @@ def _app(db: Database, settings: Settings, identity: Identity, till: Till) -> AS
     install_problems(app)
     app.include_router(booking_routes.router(counter))
     app.include_router(routes_bookings.router(desk))
+    app.include_router(routes_offers.router(desk))
     app.include_router(routes_payments.router(db, identity.callers, till))
     app.include_router(webhook_routes(db, till.gateways), prefix="/api")
     app.include_router(jobs_routes.router(db, settings, named_jobs(till)))

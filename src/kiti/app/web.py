@@ -7,7 +7,13 @@ from starlette.types import ASGIApp
 
 from kiti.app.parts import Parts
 from kiti.booking import routes as booking
-from kiti.checkout import routes_bookings, routes_payments, routes_search, routes_trips
+from kiti.checkout import (
+    routes_bookings,
+    routes_offers,
+    routes_payments,
+    routes_search,
+    routes_trips,
+)
 from kiti.checkout.search import Sources
 from kiti.identity import routes as identity
 from kiti.jobs import routes as jobs
@@ -37,6 +43,7 @@ def create_api(parts: Parts) -> FastAPI:
     app.include_router(routes_search.router(parts.db, parts.catalogue, parts.fare_tables))
     app.include_router(booking.router(parts.counter))
     app.include_router(routes_bookings.router(parts.desk))
+    app.include_router(routes_offers.router(parts.desk))
     app.include_router(routes_trips.router(parts.desk))
     app.include_router(routes_payments.router(parts.db, parts.identity.callers, parts.till))
     app.include_router(

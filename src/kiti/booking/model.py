@@ -186,6 +186,7 @@ class Booking:
 
     Seats are indexes of the trip's layout; legs are [first_leg, last_leg). `shape`: which of the
     trip's shapes these are of; when it is over, the trip may have become another one since.
+    `confirmed_at`: when it was sold, None before.
     """
 
     booking_id: UUID
@@ -205,6 +206,7 @@ class Booking:
     created_at: datetime
     expires_at: datetime
     payment_began_at: datetime | None
+    confirmed_at: datetime | None
     version: int
     shape: int
 

@@ -187,6 +187,7 @@ def _booking(row: store.BookingRow) -> Booking:
         created_at=row.created_at,
         expires_at=row.expires_at,
         payment_began_at=row.payment_began_at,
+        confirmed_at=row.confirmed_at,
         version=row.version,
         shape=row.shape,
     )

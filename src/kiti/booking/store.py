@@ -69,6 +69,7 @@ class BookingRow:
     created_at: datetime
     expires_at: datetime
     payment_began_at: datetime | None
+    confirmed_at: datetime | None
     version: int
     shape: int
 
@@ -187,8 +188,8 @@ async def find_booking(conn: Conn, *, booking_id: UUID) -> BookingRow | None:
                CASE WHEN status = 'held' AND expires_at <= clock_timestamp() THEN 'expired'
                     ELSE status END AS status,
                seats, cancelled_seats, first_leg, last_leg, passenger_types, fares_minor,
-               total_minor, currency, created_at, expires_at, payment_began_at, version,
-               coalesce(shape, 1) AS shape
+               total_minor, currency, created_at, expires_at, payment_began_at, confirmed_at,
+               version, coalesce(shape, 1) AS shape
         FROM booking
         WHERE booking_id = $1
         """,
@@ -208,8 +209,8 @@ async def list_bookings(
                CASE WHEN status = 'held' AND expires_at <= clock_timestamp() THEN 'expired'
                     ELSE status END AS status,
                seats, cancelled_seats, first_leg, last_leg, passenger_types, fares_minor,
-               total_minor, currency, created_at, expires_at, payment_began_at, version,
-               coalesce(shape, 1) AS shape
+               total_minor, currency, created_at, expires_at, payment_began_at, confirmed_at,
+               version, coalesce(shape, 1) AS shape
         FROM booking
         WHERE holder_id = $1 AND ($2::uuid IS NULL OR booking_id < $2)
         ORDER BY booking_id DESC

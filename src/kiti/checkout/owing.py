@@ -1,15 +1,26 @@
 """Money of a booking that goes back: out of the receipts that paid for it, the oldest first."""
 
+from uuid import UUID
+
 from kiti.booking.model import Booking
 from kiti.ledger import postings
 from kiti.payments import service as payments
 from kiti.platform.db import Conn
 
 
-async def owe_back(conn: Conn, *, booking: Booking, amount_minor: int, reason: str) -> None:
+async def owe_back(
+    conn: Conn,
+    *,
+    booking: Booking,
+    amount_minor: int,
+    reason: str,
+    cause_id: UUID = payments.NO_CAUSE,
+) -> None:
     """Owe so much of what paid for the booking; jobs send it. Nothing when it is nothing.
 
-    The caller holds the booking's lock and has seen that it was paid and is due.
+    `cause_id`: as `owe_refund`'s. The caller holds the booking's lock and has seen that it was paid
+    and is due.
+
     Locks: the receipts.
     """
     left = amount_minor
@@ -25,6 +36,7 @@ async def owe_back(conn: Conn, *, booking: Booking, amount_minor: int, reason: s
                 source=postings.funds(booking.booking_id),
                 reason=reason,
                 amount_minor=part,
+                cause_id=cause_id,
             )
             assert is_new, "a refund for this reason is owed already"  # noqa: S101 (rolls all back)
             left -= part

@@ -76,7 +76,7 @@ def payment_out(history: History) -> PaymentOut:
                 amount=refund.amount_minor,
                 currency=refund.currency,
                 status=refund.wire_status,
-                reason=refund.wire_reason,
+                reason=refund.reason,
                 created_at=refund.created_at,
             )
             for refund in history.refunds

@@ -48,8 +48,9 @@ async def unbooked_receipts(conn: Conn) -> list[Finding]:
           ON e.source_type = 'receipt' AND e.source_id = c.receipt_id AND e.purpose = 'received'
           AND e.trip_id = p.trip_id
         LEFT JOIN LATERAL (
-          SELECT coalesce(-sum(l.amount_minor) FILTER (WHERE l.kind = 'passenger_funds'), 0) AS funds,
-                 coalesce(sum(l.amount_minor) FILTER (WHERE l.amount_minor > 0), 0) AS came
+          SELECT coalesce(sum(l.amount_minor) FILTER (WHERE l.amount_minor > 0), 0) AS came,
+                 coalesce(-sum(l.amount_minor) FILTER (WHERE l.kind = 'passenger_funds'), 0)
+                   AS funds
           FROM ledger_posting AS l
           WHERE l.entry_id = e.entry_id AND l.trip_id = e.trip_id
         ) AS l ON true
@@ -97,7 +98,7 @@ async def money_in_suspense(conn: Conn) -> list[Finding]:
 
 
 async def misbooked_funds(conn: Conn) -> list[Finding]:
-    """Invariants 2 and 3: the funds of a confirmed booking are the fares of its seats."""
+    """Invariants 2 and 3: the funds of a sold booking are the fares of the seats it still has."""
     return await fetch_all(
         conn,
         Finding,
@@ -108,9 +109,41 @@ async def misbooked_funds(conn: Conn) -> list[Finding]:
         LEFT JOIN ledger_balance AS l
           ON l.kind = 'passenger_funds' AND l.owner = b.booking_id::text
           AND l.currency = b.currency AND l.trip_id = b.trip_id
-        WHERE b.status = 'confirmed' AND cardinality(b.cancelled_seats) = 0
-          AND coalesce(l.balance_minor, 0) <> b.total_minor
+        CROSS JOIN LATERAL (
+          SELECT coalesce(sum(s.fare), 0) AS minor
+          FROM unnest(b.seats, b.fares_minor) AS s (seat, fare)
+          WHERE s.seat <> ALL (b.cancelled_seats)
+        ) AS due
+        WHERE b.status IN ('confirmed', 'cancelled') AND coalesce(l.balance_minor, 0) <> due.minor
         ORDER BY b.booking_id
+        LIMIT 100
+        """,
+    )
+
+
+async def misbooked_cancellations(conn: Conn) -> list[Finding]:
+    """Invariant 2: what is given back and kept of cancelled seats is what they cost."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'what cancelled seats cost goes back or is kept' AS invariant,
+               'cancellation ' || c.cancellation_id AS subject
+        FROM cancellation AS c
+        LEFT JOIN booking AS b ON b.booking_id = c.booking_id AND b.trip_id = c.trip_id
+        CROSS JOIN LATERAL (
+          SELECT coalesce(sum(s.fare), 0) AS minor, count(*) AS seats
+          FROM unnest(b.seats, b.fares_minor) AS s (seat, fare)
+          WHERE s.seat = ANY (c.seats) AND s.seat = ANY (b.cancelled_seats)
+        ) AS cost
+        CROSS JOIN LATERAL (
+          SELECT coalesce(sum(f.amount_minor), 0) AS minor
+          FROM refund AS f
+          WHERE f.cause_id = c.cancellation_id AND f.currency = c.currency
+        ) AS back
+        WHERE cost.minor <> c.amount_minor + c.kept_minor OR cost.seats <> cardinality(c.seats)
+           OR back.minor <> CASE WHEN c.method = 'ORIGINAL' THEN c.amount_minor ELSE 0 END
+        ORDER BY c.cancellation_id
         LIMIT 100
         """,
     )

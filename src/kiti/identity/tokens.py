@@ -183,6 +183,29 @@ class Tokens:
         """Whether `token` is that of `bound_to`, by either secret; in constant time."""
         return any(constant_time_equal(token, _csrf(key, bound_to)) for key in self._accepted)
 
+    def sign_text(self, purpose: str, text: str) -> str:
+        """A text with our signature, good for this purpose alone; anybody may read it."""
+        raw = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return f"{raw}.{_mac(self._secret, purpose.encode(), text)}"
+
+    def read_text(self, purpose: str, signed: str) -> str:
+        """The text of `sign_text` for this purpose, by either secret.
+
+        Raises:
+            BadToken: not signed by us, or for another purpose.
+        """
+        raw, _, mac = signed[:TOKEN_LENGTH_MAX].partition(".")
+        try:
+            padded = raw.encode("ascii") + b"=" * (-len(raw) % 4)
+            text = base64.b64decode(padded, b"-_", validate=True).decode()
+        except ValueError:
+            raise BadToken from None
+        if not any(
+            constant_time_equal(mac, _mac(key, purpose.encode(), text)) for key in self._accepted
+        ):
+            raise BadToken
+        return text
+
     def _sign(self, claims: Mapping[str, object]) -> str:
         payload = json.dumps(claims, separators=(",", ":"), sort_keys=True).encode()
         return self._jws.encode(payload, self._secret, ALGORITHM)
@@ -228,6 +251,11 @@ def _id(claims: Mapping[str, object], name: str) -> UUID:
 
 
 def _csrf(key: bytes, bound_to: str) -> str:
-    derived = hmac.digest(key, _CSRF_LABEL, hashlib.sha256)
-    digest = hmac.digest(derived, bound_to.encode(), hashlib.sha256)
+    return _mac(key, _CSRF_LABEL, bound_to)
+
+
+def _mac(key: bytes, label: bytes, text: str) -> str:
+    """A signature under a key of its own for each label."""
+    derived = hmac.digest(key, label, hashlib.sha256)
+    digest = hmac.digest(derived, text.encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -112,6 +112,28 @@ def refund_given(
     )  # fmt: skip
 
 
+def passenger_credit(holder_id: UUID) -> Account:
+    """What a passenger has to spend here."""
+    return Account(Kind.PASSENGER_CREDIT, str(holder_id))
+
+
+def credited(
+    *,
+    cancellation_id: UUID,
+    booking_id: UUID,
+    trip_id: UUID,
+    holder_id: UUID,
+    currency: str,
+    amount_minor: int,
+) -> Entry:
+    """A cancelled seat gives its holder credit instead of a refund."""
+    lines = (
+        debit(funds(booking_id), amount_minor),
+        credit(passenger_credit(holder_id), amount_minor),
+    )
+    return Entry("cancellation", cancellation_id, "credited", currency, lines, trip_id)
+
+
 def kept_on_cancel(
     *,
     cancellation_id: UUID,

@@ -90,6 +90,6 @@ def status_url(reference: str) -> str:
 def _refund(refund: Refund) -> RefundView:
     return RefundView(
         Money(refund.amount_minor, refund.currency),
-        _REASONS.get(refund.wire_reason, _ELSE),
+        _REASONS.get(refund.reason, _ELSE),
         refund.wire_status,
     )

@@ -202,11 +202,6 @@ class Refund:
     created_at: datetime
 
     @property
-    def wire_reason(self) -> str:
-        """The reason as clients know it."""
-        return AT_GATEWAY if self.reason.startswith(AT_GATEWAY) else self.reason
-
-    @property
     def wire_status(self) -> RefundWireStatus:
         """The status as clients know it: what is not known reads PENDING."""
         return _REFUND_WIRE[self.status]

@@ -39,6 +39,7 @@ SEND_REFUND: Final = "refund.send"
 VERIFY_PAYMENT: Final = "payment.verify"
 KEY_KEPT: Final = timedelta(hours=24)
 HASTE_S: Final = 30
+NO_CAUSE: Final = UUID(int=0)
 WATCH_LEASE_S: Final = 60
 _REFERENCE: Final = re.compile(r"[A-Z0-9-]{8,64}\Z")
 
@@ -305,17 +306,24 @@ async def owe_refund(
     source: Account,
     reason: str,
     amount_minor: int,
+    cause_id: UUID = NO_CAUSE,
 ) -> bool:
-    """Owe so much of a receipt, once for each reason, and send it by a job.
+    """Owe so much of a receipt, once for each reason and cause, and send it by a job.
 
     `source`: the account of the ledger that it comes from: the receipt's suspense, or the funds of
-    the booking it paid for. False when it is owed already, or when more would go back than came.
+    the booking it paid for. `cause_id`: which of several that have one reason; NO_CAUSE where there
+    can be one. False when it is owed already.
 
     Locks: the receipt.
     """
     refund_id = new_id()
     is_new = await store_refunds.insert_refund(
-        conn, refund_id=refund_id, receipt=receipt, reason=reason, amount_minor=amount_minor
+        conn,
+        refund_id=refund_id,
+        receipt=receipt,
+        reason=reason,
+        cause_id=cause_id,
+        amount_minor=amount_minor,
     )
     if not is_new:
         return False

@@ -56,6 +56,7 @@ async def insert_adopted(
     refund_id: UUID,
     receipt: Receipt,
     reason: str,
+    cause_id: UUID,
     amount_minor: int,
     gateway_refund_id: str,
 ) -> bool:
@@ -65,10 +66,10 @@ async def insert_adopted(
         """
         INSERT INTO refund (
           refund_id, receipt_id, payment_id, gateway, reason, amount_minor, currency, status,
-          gateway_refund_id, given_minor, created_at, settled_at)
-        SELECT $1, $2, $3, $4, $5, $6, $7, 'succeeded', $8, $6, t.now, t.now
+          gateway_refund_id, given_minor, created_at, settled_at, cause_id)
+        SELECT $1, $2, $3, $4, $5, $6, $7, 'succeeded', $8, $6, t.now, t.now, $9
         FROM (SELECT clock_timestamp() AS now) AS t
-        ON CONFLICT (receipt_id, reason) DO NOTHING
+        ON CONFLICT (receipt_id, reason, cause_id) DO NOTHING
         RETURNING true
         """,
         refund_id,
@@ -79,5 +80,6 @@ async def insert_adopted(
         amount_minor,
         receipt.currency,
         gateway_refund_id,
+        cause_id,
     )
     return bool(inserted)

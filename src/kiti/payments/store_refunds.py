@@ -50,18 +50,24 @@ class Given:
 
 
 async def insert_refund(
-    conn: Conn, *, refund_id: UUID, receipt: Receipt, reason: str, amount_minor: int
+    conn: Conn,
+    *,
+    refund_id: UUID,
+    receipt: Receipt,
+    reason: str,
+    cause_id: UUID,
+    amount_minor: int,
 ) -> bool:
-    """Owe a refund; False when this receipt has one for this reason."""
+    """Owe a refund; False when this receipt has one for this reason and cause."""
     inserted = await fetch_value(
         conn,
         """
         INSERT INTO refund (
-          refund_id, receipt_id, payment_id, gateway, reason, amount_minor, currency, created_at,
-          next_try_at)
-        SELECT $1, $2, $3, $4, $5, $6, $7, t.now, t.now + interval '1 minute'
+          refund_id, receipt_id, payment_id, gateway, reason, amount_minor, currency, cause_id,
+          created_at, next_try_at)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, t.now, t.now + interval '1 minute'
         FROM (SELECT clock_timestamp() AS now) AS t
-        ON CONFLICT (receipt_id, reason) DO NOTHING
+        ON CONFLICT (receipt_id, reason, cause_id) DO NOTHING
         RETURNING true
         """,
         refund_id,
@@ -71,6 +77,7 @@ async def insert_refund(
         reason,
         amount_minor,
         receipt.currency,
+        cause_id,
     )
     return bool(inserted)
 
