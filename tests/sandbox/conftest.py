@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from kiti.sandbox import SandboxSettings, serving
+from sandbox.stripe_shop import KEY, SECRET, Shop, a_shop
 from sandbox_driver import SECRET_HASH, SECRET_KEY, Driver, Receiver
 
 
@@ -21,6 +22,8 @@ async def shared_driver(shared_receiver: Receiver) -> AsyncGenerator[Driver]:
         app_url=shared_receiver.url,
         flutterwave_secret_key=SECRET_KEY,
         flutterwave_webhook_secret_hash=SECRET_HASH,
+        stripe_secret_key=KEY,
+        stripe_webhook_secret=SECRET,
     )
     async with serving(settings) as url, httpx2.AsyncClient(trust_env=False) as client:
         yield Driver(client, url)
@@ -36,3 +39,9 @@ async def sandbox(shared_driver: Driver, shared_receiver: Receiver) -> Driver:
 @pytest.fixture
 def receiver(sandbox: Driver, shared_receiver: Receiver) -> Receiver:
     return shared_receiver
+
+
+@pytest.fixture
+async def shop(sandbox: Driver) -> AsyncGenerator[Shop]:
+    async with a_shop(sandbox) as shop:
+        yield shop

@@ -60,7 +60,8 @@ class Idempotency:
         if kept is not None and now - kept.at >= KEPT:
             del self._kept[key]
             kept = None
-        known = kept.fingerprint if kept is not None else self._running.get(key)
+        running = self._running.get(key)
+        known = running if kept is None else kept.fingerprint
         if known is not None and known != seen:
             raise Refused(
                 "Keys for idempotent requests can only be used with the same parameters they were "
@@ -68,7 +69,7 @@ class Idempotency:
                 "different request.",
                 kind="idempotency_error",
             )
-        if kept is None and known is not None:
+        if running is not None:
             raise Refused(
                 "There is currently another in-progress request using this Idempotent Key "
                 f"(that probably means you submitted twice): {key}",
