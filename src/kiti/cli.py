@@ -42,6 +42,7 @@ def _is_said(_type: object, text: str) -> None:
         raise ValueError("a name, not nothing")
 
 
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print the report as JSON.")]
 MinorUnits = Annotated[int | None, Parameter(converter=_whole)]
 
 app = App(name="kiti", help="Sells seats on buses, ferries and trains.")
@@ -167,7 +168,7 @@ def migrate_schema() -> int:
 
 
 @importer.command
-def gtfs(
+def gtfs(  # noqa: D417  # --json is described by its type
     file: Path,
     *,
     layout: Path,
@@ -183,7 +184,7 @@ def gtfs(
     ignore_pickup_types: Annotated[bool, Parameter(negative=())] = False,
     allow_removals: Annotated[bool, Parameter(negative=())] = False,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
-    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    json_: AsJson = False,
 ) -> int:
     """Make a GTFS feed's trips sellable.
 
@@ -217,8 +218,6 @@ def gtfs(
         Go on when more than half of the trips on file are no longer in the feed.
     dry_run
         Write nothing, show the plan and what would change.
-    json_
-        Print the report as JSON.
     """
     return importing.run(
         _settings(),
