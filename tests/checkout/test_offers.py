@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
@@ -151,7 +151,7 @@ async def test_an_offer_ends_by_the_database_s_clock(site: Site) -> None:
         rules=(Rule(within_hours_of_purchase=1, refund_percent=100), Rule(refund_percent=0))
     )
     async with site.db.transaction() as conn:
-        operator_id = await conn.fetchval("SELECT operator_id FROM trip")
+        operator_id = UUID(str(await conn.fetchval("SELECT operator_id FROM trip")))
         await put_policy(conn, operator_id=operator_id, policy=hour)
     (offer,) = await offers(ada)
     assert offer["amount"] == ada.total
