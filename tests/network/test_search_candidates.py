@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -223,7 +224,11 @@ async def test_a_city_without_stops_is_known_and_an_unknown_id_is_not(db: Databa
     assert places[city].stops == ()
 
 
-async def test_cost_is_by_the_days_trips_not_by_those_on_file(live_db: Database):
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("figures", ["never analyzed", "analyzed"])
+async def test_cost_is_by_the_days_trips_not_by_those_on_file(
+    live_db: Database, mode: str, figures: str
+):
     async with live_db.transaction() as conn:
         built = await one_trip(conn, starts_at=datetime(2096, 5, 1, 8, tzinfo=UTC))
         await conn.execute(
@@ -253,9 +258,11 @@ async def test_cost_is_by_the_days_trips_not_by_those_on_file(live_db: Database)
         lines = await fetch_value(
             conn, "SELECT count(*) FROM pattern_call WHERE stop_id = $1", built.stops[0]
         )
-    async with live_db.connection() as conn:
-        await conn.execute("ANALYZE")
+    if figures == "analyzed":
+        async with live_db.connection() as conn:
+            await conn.execute("ANALYZE")
     async with live_db.transaction() as conn:
+        await conn.execute(f"SET LOCAL plan_cache_mode = {mode}")
         places = await find_search_places(conn, built.cities)
         origin, destination = places[built.cities[0]], places[built.cities[1]]
         on = date(2096, 5, 1)
