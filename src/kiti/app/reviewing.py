@@ -23,7 +23,7 @@ def show(settings: Settings, *, is_json: bool) -> int:
         sys.stdout.write("".join(map(_text, found)))
         sys.stdout.write(
             "decide each: `kiti review keep TRIP_ID`, `kiti review move TRIP_ID` (times alone), "
-            "or `kiti trip cancel TRIP_ID`\n"
+            "or `kiti trip cancel TRIP_ID --reason WHY`\n"
         )
     else:
         sys.stdout.write("no trip waits for a decision\n")
