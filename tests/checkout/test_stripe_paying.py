@@ -321,7 +321,7 @@ async def test_a_stripe_that_is_silent_is_told_again_to_close(site: Site) -> Non
     port = site.sandbox.url
     gateway = site.till.gateways.find("stripe")
     assert gateway is not None
-    api = gateway._api._requestor._options.base_addresses  # pyright: ignore[reportAttributeAccessIssue]
+    api = gateway._sessions._requestor._options.base_addresses  # pyright: ignore[reportAttributeAccessIssue]
     api["api"] = "http://127.0.0.1:9"
     try:
         await ada.open(gateway="flutterwave")

@@ -86,7 +86,10 @@ class Stripe:
         keys: StripeKeys,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._api = make_client(client, base_url=base_url, key=keys.secret_key).v1
+        api = make_client(client, base_url=base_url, key=keys.secret_key).v1
+        self._sessions, self._intents = api.checkout.sessions, api.payment_intents
+        self._refunds, self._disputes = api.refunds, api.disputes
+        self._payouts, self._lines = api.payouts, api.balance_transactions
         self._is_https_only = base_url.startswith("https:")
         self._keys = keys
         self._now = now
@@ -128,9 +131,10 @@ class Stripe:
             params = wire.checkout_params(request)
         except ValueError as error:
             return CheckoutResult("REFUSED", reason=str(error))
-        sessions = self._api.checkout.sessions
         key = request.reference
-        reply = await ask_keyed(lambda: sessions.create_async(params, {"idempotency_key": key}))
+        reply = await ask_keyed(
+            lambda: self._sessions.create_async(params, {"idempotency_key": key})
+        )
         if reply.is_refusal:
             log.warning("checkout refused", status=reply.status, reason=reply.reason)
             return CheckoutResult("REFUSED", reason=reply.reason)
@@ -172,7 +176,7 @@ class Stripe:
         session_id = wire.as_id(gateway_id, "cs")
         if session_id is None:
             return "NOT_OPEN"
-        reply = await ask(lambda: self._api.checkout.sessions.expire_async(session_id))
+        reply = await ask(lambda: self._sessions.expire_async(session_id))
         if reply.is_ok:
             return "EXPIRED"
         return "NOT_OPEN" if reply.status in {400, 404} and reply.is_refusal else "UNKNOWN"
@@ -190,11 +194,10 @@ class Stripe:
             return RefundSnapshot("REFUSED", reason=str(error))
         if intent_id is None:
             return RefundSnapshot("REFUSED", reason="not a payment intent")
-        refunds = self._api.refunds
         for number in range(KEYS_MAX):
             key = f"{request.refund_id}-{params.get('amount')}" + (f"-{number}" if number else "")
             reply = await ask_keyed(
-                lambda key=key: refunds.create_async(params, {"idempotency_key": key})
+                lambda key=key: self._refunds.create_async(params, {"idempotency_key": key})
             )
             if not reply.is_replayed:
                 return _refund_of(reply)
@@ -216,7 +219,7 @@ class Stripe:
 
         def page(after: str | None) -> Call:
             params: RefundListParams = {"payment_intent": intent_id, "limit": PAGE}
-            return lambda: self._api.refunds.list_async(_after(params, after))
+            return lambda: self._refunds.list_async(_after(params, after))
 
         found = await self._list(page, as_object)
         if found is None:
@@ -231,7 +234,7 @@ class Stripe:
 
         def page(after: str | None) -> Call:
             params: RefundListParams = {"created": {"gte": first_s, "lte": last_s}, "limit": PAGE}
-            return lambda: self._api.refunds.list_async(_after(params, after))
+            return lambda: self._refunds.list_async(_after(params, after))
 
         found = await self._list(page, wire.read_record)
         return None if found is None else [each for each in found if each is not None]
@@ -242,7 +245,7 @@ class Stripe:
 
         def page(after: str | None) -> Call:
             params: DisputeListParams = {"created": {"gte": since_s}, "limit": PAGE}
-            return lambda: self._api.disputes.list_async(_after(params, after))
+            return lambda: self._disputes.list_async(_after(params, after))
 
         return await self._list(page, read_dispute)
 
@@ -252,7 +255,7 @@ class Stripe:
 
         def page(after: str | None) -> Call:
             params: PayoutListParams = {"created": {"gte": since_s}, "limit": PAGE}
-            return lambda: self._api.payouts.list_async(_after(params, after))
+            return lambda: self._payouts.list_async(_after(params, after))
 
         return await self._list(page, read_settlement)
 
@@ -268,7 +271,7 @@ class Stripe:
                 "limit": PAGE,
                 "expand": ["data.source"],
             }
-            return lambda: self._api.balance_transactions.list_async(_after(params, after))
+            return lambda: self._lines.list_async(_after(params, after))
 
         return await self._list(page, read_line)
 
@@ -283,16 +286,14 @@ class Stripe:
         return [read_event(raw, is_live=self._keys.is_live)]
 
     async def _by_intent(self, intent_id: str, reference: str) -> PaymentSnapshot:
-        intents = self._api.payment_intents
-        reply = await ask(lambda: intents.retrieve_async(intent_id, {"expand": [_CHARGE]}))
+        reply = await ask(lambda: self._intents.retrieve_async(intent_id, {"expand": [_CHARGE]}))
         if reply.is_missing:
             return PaymentSnapshot("NOT_FOUND")
         return self._snapshot(reply, [reply.body], reference)
 
     async def _by_session(self, session_id: str, reference: str) -> PaymentSnapshot:
-        sessions = self._api.checkout.sessions
         expand = [f"payment_intent.{_CHARGE}"]
-        reply = await ask(lambda: sessions.retrieve_async(session_id, {"expand": expand}))
+        reply = await ask(lambda: self._sessions.retrieve_async(session_id, {"expand": expand}))
         if reply.is_missing:
             return PaymentSnapshot("NOT_FOUND")
         if reply.is_ok and reply.body.get("client_reference_id") != reference:
@@ -305,10 +306,11 @@ class Stripe:
         return self._snapshot(reply, intents, reference, is_over=is_over)
 
     async def _by_search(self, reference: str) -> PaymentSnapshot:
-        search = self._api.payment_intents.search_async
         query = f'metadata["{wire.REFERENCE}"]:"{reference}"'
         reply = await ask(
-            lambda: search({"query": query, "limit": PAGE, "expand": [f"data.{_CHARGE}"]})
+            lambda: self._intents.search_async(
+                {"query": query, "limit": PAGE, "expand": [f"data.{_CHARGE}"]}
+            )
         )
         found = reply.body.get("data")
         is_list = isinstance(found, list)
@@ -337,7 +339,7 @@ class Stripe:
     async def _refund_by_id(self, refund_id: str | None) -> RefundSnapshot:
         if refund_id is None:
             return RefundSnapshot("UNKNOWN", reason="not a refund")
-        reply = await ask(lambda: self._api.refunds.retrieve_async(refund_id))
+        reply = await ask(lambda: self._refunds.retrieve_async(refund_id))
         if not reply.is_ok:
             return RefundSnapshot("UNKNOWN", reason=reply.reason)
         return wire.read_refund(reply.body)
