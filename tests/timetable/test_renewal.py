@@ -1,6 +1,4 @@
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,7 +13,6 @@ from kiti.network.service import Catalogue
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_id
-from kiti.timetable import store_renewal
 from kiti.timetable.model import Window
 from kiti.timetable.renewal import bring_in_line, compare, feed_turn
 from kiti.timetable.renewal_changes import FeedBusy, Kind, TooManyRemovals
@@ -71,18 +68,6 @@ async def assert_foreseen(db: Database, source: Source) -> None:
     assert foreseen.counts == done.counts
     assert foreseen.examples == done.examples
     assert (foreseen.ahead, foreseen.going) == (done.ahead, done.going)
-
-
-@asynccontextmanager
-async def _background(work: Coroutine[None, None, None]) -> AsyncGenerator[None]:
-    """Let `work` go on for the length of the block."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def test_what_is_the_same_stays_untouched(db: Database):
@@ -309,6 +294,42 @@ async def test_a_trip_that_goes_is_removed_unless_a_booking_names_it(db: Databas
             assert await trip_id_of(conn, "held" if booked is held else "sold") == booked.trip_id
 
 
+async def test_trips_that_were_numbered_anew_are_the_same_trips(db: Database):
+    """Else the same vehicle would be sold a second time, under its other code."""
+    source = await make_source(
+        db, {"1": Spec(), "2": Spec(minute=600), "3": Spec(minute=700), "4": Spec()}
+    )
+    await renew(db, source)
+    sold, other = await sell_seats(db, "1"), await sell_seats(db, "2")
+    source.trips = {"x": Spec(), "y": Spec(minute=600, layout="other"), "4": Spec()}
+    foreseen = await compare(
+        db, FEED, window=Window(DAY, DAY), wanted=source.wanted, progress=no_progress
+    )
+    done = await renew(db, source, may_remove=False)
+    assert foreseen.counts == done.counts == {
+        Kind.SAME: 2, Kind.FLAGGED: 1, Kind.REMOVED: 1, Kind.RENAMED: 2,
+    }  # fmt: skip
+    assert (done.ahead, done.going, done.listed) == (4, 1, 3)
+    assert done.examples[Kind.RENAMED] == [f"1 on {DAY} is x", f"2 on {DAY} is y"]
+    async with db.connection() as conn:
+        assert await trip_id_of(conn, "x") == sold.trip_id
+        assert await trip_id_of(conn, "y") == other.trip_id
+        assert await status(conn, "x") == ("on_sale", None)
+    again = replace(sold, booking_id=new_id(), reference="OTHERONE")
+    assert (await hold(db, again)).outcome == "unavailable"
+
+
+async def test_of_twin_departures_each_takes_one_place(db: Database):
+    source = await make_source(db, {"1": Spec(), "2": Spec(), "3": Spec()})
+    await renew(db, source)
+    async with db.connection() as conn:
+        first = await trip_id_of(conn, "1")
+    source.trips = {"b": Spec(), "a": Spec(), "3": Spec(), "c": Spec()}
+    assert (await renew(db, source)).counts == {Kind.RENAMED: 2, Kind.SAME: 3, Kind.NEW: 1}
+    async with db.connection() as conn:
+        assert await trip_id_of(conn, "a") == first
+
+
 async def test_what_a_person_has_closed_stays_closed(db: Database):
     source = await make_source(db, {"1": Spec(), "2": Spec()})
     await renew(db, source)
@@ -385,18 +406,17 @@ async def test_a_source_that_is_cut_short_is_refused(
 async def test_of_two_runs_the_second_is_refused_while_the_first_is_alive(live_db: Database):
     source = await make_source(live_db, {"1": Spec()})
     async with feed_turn(live_db, FEED, lease_s=60) as turn:
-        async with live_db.connection() as conn:
-            lease = await store_renewal.find_lease(conn, feed=FEED)
-        assert lease is not None
-        second = feed_turn(live_db, FEED)
+        done = asyncio.Event()
 
         async def keep_alive() -> None:
-            while True:
+            while not done.is_set():
                 await turn.renew()
 
-        async with _background(keep_alive()):
-            with pytest.raises(FeedBusy):
-                await second.__aenter__()
+        alive = asyncio.create_task(keep_alive())
+        with pytest.raises(FeedBusy):
+            await feed_turn(live_db, FEED).__aenter__()
+        done.set()
+        await alive
     assert (await renew(live_db, source)).counts == {Kind.NEW: 1}
 
 

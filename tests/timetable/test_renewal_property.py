@@ -46,6 +46,7 @@ class Kept:
 
     spec: Spec
     is_open: bool = True
+    is_over: bool = False  # gone, with bookings of the past alone
     bookings: dict[UUID, str] = field(default_factory=dict[UUID, str])
     decided: Spec | str | None = None
 
@@ -115,12 +116,25 @@ class Machine(RuleBasedStateMachine):
             assert foreseen.counts == done.counts
 
         self.runner.run(work())
+        self._rename(feed)
         for code in CODES:
             self._expect(code, feed.get(code))
+
+    def _rename(self, feed: dict[str, Spec]) -> None:
+        """A trip listed no more is the new one that runs just as it does."""
+        for code in sorted(set(feed) - set(self.trips)):
+            for old in sorted(set(self.trips) - set(feed)):
+                kept = self.trips[old]
+                runs = kept.spec.road, kept.spec.minute
+                if not kept.is_over and runs == (feed[code].road, feed[code].minute):
+                    self.trips[code] = self.trips.pop(old)
+                    break
 
     def _expect(self, code: str, wanted: Spec | None) -> None:
         """What the import must have made of one trip."""
         kept = self.trips.get(code)
+        if kept is not None and wanted is not None:
+            kept.is_over = False
         if kept is None:
             if wanted is not None:
                 self.trips[code] = Kept(wanted)
@@ -129,7 +143,8 @@ class Machine(RuleBasedStateMachine):
                 return
             kept.decided = None
             kept.is_open = False
-            if not kept.is_live and not kept.was_booked:
+            kept.is_over = not kept.is_live
+            if not kept.was_booked:
                 del self.trips[code]
         elif promise(wanted) == promise(kept.spec):
             kept.spec, kept.is_open, kept.decided = wanted, True, None

@@ -42,6 +42,7 @@ __all__ = [
     "put_stop",
     "put_stops",
     "put_vehicle",
+    "rename_trips",
 ]
 
 Thing = TypeVar("Thing")
@@ -280,6 +281,14 @@ async def change_trips(conn: Conn, trips: Sequence[NewTrip]) -> dict[UUID, int]:
         return {}
     rows = await store_trips.update_trips(conn, trips=trips)
     return {row.trip_id: row.version for row in rows}
+
+
+async def rename_trips(conn: Conn, codes: Mapping[UUID, str]) -> None:
+    """Give trips other codes in their feed; no other trip of their date may have them."""
+    if codes:
+        await store_trips.update_codes(
+            conn, trip_ids=list(codes), codes=[codes[trip_id] for trip_id in codes]
+        )
 
 
 async def delete_trips(conn: Conn, trip_ids: Sequence[UUID]) -> None:

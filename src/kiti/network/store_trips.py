@@ -254,6 +254,20 @@ async def update_trips(conn: Conn, *, trips: Sequence[NewTrip]) -> list[TripVers
     )
 
 
+async def update_codes(conn: Conn, *, trip_ids: Sequence[UUID], codes: Sequence[str]) -> int:
+    """Give trips other codes within their feed; how many."""
+    return await execute(
+        conn,
+        """
+        UPDATE trip SET code = n.code
+        FROM unnest($1::uuid[], $2::text[]) AS n (trip_id, code)
+        WHERE trip.trip_id = n.trip_id
+        """,
+        trip_ids,
+        codes,
+    )
+
+
 async def delete_trips(conn: Conn, *, trip_ids: Sequence[UUID]) -> int:
     """Take trips off the timetable; how many. No booking may refer to them."""
     return await execute(conn, "DELETE FROM trip WHERE trip_id = ANY ($1::uuid[])", trip_ids)

@@ -5,7 +5,15 @@ changed after it was booked stays as it was booked, and waits for a person (`rev
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +22,7 @@ from itertools import islice
 from typing import Final, TypeVar
 from uuid import UUID
 
-from kiti.network.service import Catalogue
+from kiti.network.service import Catalogue, rename_trips
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_id
 from kiti.timetable import store_renewal as store
@@ -28,8 +36,9 @@ from kiti.timetable.renewal_changes import (
     too_many,
 )
 from kiti.timetable.renewal_judge import TO_SETTLE, Verdict, judge
+from kiti.timetable.renewal_roll import Roll, call_roll
 from kiti.timetable.renewal_step import Pair, Settled, foresee, settle
-from kiti.timetable.store_renewal import There
+from kiti.timetable.store_renewal import Ahead, There
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -43,7 +52,6 @@ _POLL_S: Final = 0.2
 READ_BATCH: Final = 2_000
 # Trips whose locks are held together: their buyers wait for some hundredths of a second.
 SETTLE_BATCH: Final = 200
-_CODES_BATCH: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,11 @@ async def bring_in_line(
     layouts = Catalogue()
     done = 0
     for day in window.dates():
+        gone: list[UUID] = []
+        if ends_unlisted:
+            roll = await call_roll(turn.db, turn.feed, day, wanted(day))
+            gone = roll.gone
+            await _rename(turn, day, roll, changes)
         seen: set[str] = set()
         for batch in _batches(wanted(day), READ_BATCH):
             fresh = _unseen(batch, seen)
@@ -159,16 +172,11 @@ async def bring_in_line(
                 new, differing = await _sort(conn, turn.feed, day, fresh, changes)
             if new:
                 changes.note(Kind.NEW, count=await turn.run(partial(put_on_sale, trips=new)))
-            await _settle(
-                turn, [(there.trip_id, one) for there, one in differing], layouts, changes
-            )
+            pairs = [(there.trip_id, one) for there, one in differing]
+            await _settle(turn, pairs, layouts, changes)
             done += len(batch)
             progress("writing trips", done, total)
-        if ends_unlisted:
-            gone: list[Pair] = []
-            async for page in _ahead(turn.db, turn.feed, day):
-                gone += [(row.trip_id, None) for row in page if row.code not in seen]
-            await _settle(turn, gone, layouts, changes)
+        await _settle(turn, [(trip_id, None) for trip_id in gone], layouts, changes)
     return changes
 
 
@@ -190,33 +198,30 @@ async def compare(
     layouts = Catalogue()
     done = 0
     for day in window.dates():
+        roll = Roll(0, {}, [])
+        if ends_unlisted:
+            roll = await call_roll(db, feed, day, wanted(day))
+            changes.ahead += roll.ahead
+            changes.going += len(roll.gone)
+            _note_renamed(day, roll, changes)
         seen: set[str] = set()
         for batch in _batches(wanted(day), READ_BATCH):
             fresh = _unseen(batch, seen)
             async with db.connection() as conn:
-                new, differing = await _sort(conn, feed, day, fresh, changes)
+                new, differing = await _sort(conn, feed, day, fresh, changes, renamed=roll.renamed)
                 changes.note(Kind.NEW, count=len(new))
                 for note in await foresee(conn, differing, layouts=layouts):
                     changes.note(note.kind, note.example)
             done += len(batch)
             progress("comparing trips", done, total)
-        if ends_unlisted:
-            await _foresee_gone(db, feed, day, seen, changes)
-    return changes
-
-
-async def _foresee_gone(
-    db: Database, feed: str, day: date, seen: set[str], changes: Changes
-) -> None:
-    async for page in _ahead(db, feed, day):
-        changes.ahead += len(page)
-        gone = [row.trip_id for row in page if row.code not in seen]
-        changes.going += len(gone)
-        async with db.connection() as conn:
-            for batch in _batches(gone, READ_BATCH):
+        for batch in _batches(roll.gone, READ_BATCH):
+            async with db.connection() as conn:
                 rows = await store.list_there_by_id(conn, trip_ids=batch)
-                for note in await foresee(conn, [(row, None) for row in rows], layouts=Catalogue()):
+                by_id = {row.trip_id: row for row in rows}
+                going = [(by_id[trip_id], None) for trip_id in batch if trip_id in by_id]
+                for note in await foresee(conn, going, layouts=layouts):
                     changes.note(note.kind, note.example)
+    return changes
 
 
 async def _survey(turn: FeedTurn, window: Window, wanted: Wanted, changes: Changes) -> None:
@@ -226,26 +231,22 @@ async def _survey(turn: FeedTurn, window: Window, wanted: Wanted, changes: Chang
             return
     for day in window.dates():
         await turn.renew()
-        codes: set[str] | None = None
-        async for page in _ahead(turn.db, turn.feed, day):
-            if codes is None:
-                codes = {one.trip.code for one in wanted(day)}
-            changes.ahead += len(page)
-            changes.going += sum(row.code not in codes for row in page)
+        roll = await call_roll(turn.db, turn.feed, day, wanted(day))
+        changes.ahead += roll.ahead
+        changes.going += len(roll.gone)
 
 
-async def _ahead(db: Database, feed: str, day: date) -> AsyncGenerator[list[store.Ahead]]:
-    """The feed's trips of one date that may still go, in pages."""
-    after = ""
-    while True:
-        async with db.connection() as conn:
-            page = await store.list_ahead(
-                conn, feed=feed, service_date=day, after_code=after, limit=_CODES_BATCH
-            )
-        if not page:
-            return
-        yield page
-        after = page[-1].code
+async def _rename(turn: FeedTurn, day: date, roll: Roll, changes: Changes) -> None:
+    """Give the codes of this edition to trips that were on file under others."""
+    for batch in _batches(roll.renamed.items(), READ_BATCH):
+        codes = {row.trip_id: code for code, row in batch}
+        await turn.run(partial(rename_trips, codes=codes))
+    _note_renamed(day, roll, changes)
+
+
+def _note_renamed(day: date, roll: Roll, changes: Changes) -> None:
+    for code, row in roll.renamed.items():
+        changes.note(Kind.RENAMED, f"{row.code} on {day} is {code}")
 
 
 def _unseen(batch: Sequence[TripToSell], seen: set[str]) -> list[TripToSell]:
@@ -259,12 +260,25 @@ def _unseen(batch: Sequence[TripToSell], seen: set[str]) -> list[TripToSell]:
 
 
 async def _sort(
-    conn: Conn, feed: str, day: date, batch: Sequence[TripToSell], changes: Changes
+    conn: Conn,
+    feed: str,
+    day: date,
+    batch: Sequence[TripToSell],
+    changes: Changes,
+    *,
+    renamed: Mapping[str, Ahead] | None = None,
 ) -> tuple[list[TripToSell], list[tuple[There, TripToSell | None]]]:
-    """The trips that are not on file, and those that differ there; the others are counted."""
+    """The trips that are not on file, and those that differ there; the others are counted.
+
+    `renamed`: trips that are still on file under another code, by the code they are wanted under.
+    """
     codes = [one.trip.code for one in batch]
     rows = await store.list_there(conn, feed=feed, service_date=day, codes=codes)
     on_file = {row.code: row for row in rows}
+    former = {renamed[code].trip_id: code for code in codes if renamed and code in renamed}
+    if former:
+        others = await store.list_there_by_id(conn, trip_ids=list(former))
+        on_file |= {former[row.trip_id]: row for row in others}
     new: list[TripToSell] = []
     differing: list[tuple[There, TripToSell | None]] = []
     for one in batch:
@@ -279,7 +293,7 @@ async def _sort(
         else:
             changes.note(
                 {Verdict.SAME: Kind.SAME, Verdict.KEPT: Kind.KEPT}.get(verdict, Kind.LEFT),
-                f"{there.code} on {day}",
+                f"{one.trip.code} on {day}",
             )
     return new, differing
 

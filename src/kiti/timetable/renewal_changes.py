@@ -41,6 +41,7 @@ class Kind(Enum):
     CLOSED = "no longer listed: closed, for bookings of the past name them"
     REMOVED = "no longer listed: removed"
     LEFT = "have left or are cancelled: as they were"
+    RENAMED = "of them under another code than before"
 
 
 # What a trip that the source lists may become: the counts of these are the trips listed.

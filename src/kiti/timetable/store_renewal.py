@@ -54,6 +54,8 @@ class Ahead:
 
     trip_id: UUID
     code: str
+    pattern_id: UUID
+    starts_at: datetime
 
 
 async def take_feed(conn: Conn, *, feed: str, lease_id: UUID, lease_s: float) -> bool:
@@ -178,7 +180,7 @@ async def list_ahead(
         conn,
         Ahead,
         """
-        SELECT trip.trip_id, trip.code
+        SELECT trip.trip_id, trip.code, trip.pattern_id, trip.starts_at
         FROM trip
         JOIN trip_inventory inv ON inv.trip_id = trip.trip_id
         LEFT JOIN trip_review review ON review.trip_id = trip.trip_id
@@ -193,6 +195,30 @@ async def list_ahead(
         service_date,
         after_code,
         limit,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRow:
+    """A code that a trip on file has."""
+
+    code: str
+
+
+async def list_codes(
+    conn: Conn, *, feed: str, service_date: date, codes: Sequence[str]
+) -> list[CodeRow]:
+    """Which of these codes trips of the feed have on this date, left and cancelled ones too."""
+    return await fetch_all(
+        conn,
+        CodeRow,
+        """
+        SELECT code FROM trip
+        WHERE feed = $1 AND service_date = $2 AND code = ANY ($3::text[])
+        """,
+        feed,
+        service_date,
+        codes,
     )
 
 
