@@ -275,7 +275,8 @@ async def connect(
 
     pool = await asyncpg.create_pool(
         dsn,
-        min_size=1,
+        init_size=1,  # so that a database that is away is known at once
+        min_size=0,  # and none is kept in the background: whoever needs one makes it
         max_size=size,
         timeout=CONNECT_S,
         command_timeout=patience.statement_s,
