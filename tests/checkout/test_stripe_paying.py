@@ -15,6 +15,7 @@ from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
 from paying_steps import assert_confirmed_once, expire, problem, refunds
 from payments_site import STRIPE_SECRET, Passenger, Site, open_site
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +289,25 @@ async def test_a_hold_that_is_given_back_closes_the_page(site: Site) -> None:
     assert (await at_stripe(site, payment))["status"] == "expired"
     assert (await ada.status(payment))["status"] == "CANCELLED"
     assert await site.breaches() == []
+
+
+async def test_a_page_that_comes_after_the_hold_was_given_back_is_closed(site: Site) -> None:
+    ada = await site.passenger()
+    await fault(site, "create", "delay", delay_s=5)
+    asking = asyncio.create_task(ada.initiate(gateway="stripe"))
+
+    async def is_asked() -> bool:
+        return "create" in (await site.sandbox.control("GET", "/calls")).json()["stripe"]
+
+    await until(is_asked)
+    path = f"/api/bookings/reserve/{ada.booking_id}"
+    assert (await site.client.delete(path, headers=ada.headers)).status_code == 204
+    await site.work()
+    await site.sandbox.advance(6)
+    payment = (await asking).json()
+    assert (payment["status"], payment["redirectUrl"]) == ("CANCELLED", None)
+    await site.work()
+    assert (await at_stripe(site, payment))["status"] == "expired"
 
 
 async def test_scenario_34_money_that_came_before_the_page_closed_goes_back(site: Site) -> None:

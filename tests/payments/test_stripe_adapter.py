@@ -80,6 +80,18 @@ async def test_it_sends_what_the_call_needs_and_nothing_of_this_machine() -> Non
     assert stripe.api_key is None  # nothing of a module is set
 
 
+async def test_the_payers_address_is_not_in_the_reason() -> None:
+    words = {"code": "email_invalid", "param": "customer_email"}
+    answer = an_error("invalid_request_error", **words)
+    told = answer["error"]
+    assert isinstance(told, dict)
+    told["message"] = "Invalid email address: ada@kiti.example"
+    async with scripted((400, answer)) as (_, gateway):
+        result = await gateway.create_checkout(a_request())
+    assert result.outcome == "REFUSED"
+    assert result.reason == "400 invalid_request_error email_invalid customer_email"
+
+
 @pytest.mark.parametrize("status", [429, 409, 503])
 async def test_a_busy_gateway_is_asked_again_under_the_same_key(status: int) -> None:
     session = {"id": "cs_test_1", "object": "checkout.session", "url": "http://127.0.0.1/pay"}

@@ -191,12 +191,12 @@ class CancelledRow:
 
 async def mark_open(
     conn: Conn, *, payment_id: UUID, redirect_url: str, gateway_id: str | None
-) -> bool:
-    """The gateway has a checkout for it; False when the payment has moved on meanwhile.
+) -> None:
+    """The gateway has a checkout for it; one that has moved on meanwhile stays as it is.
 
     The gateway's name of the checkout is kept in any case: it may have to be closed.
     """
-    changed = await execute(
+    await execute(
         conn,
         """
         UPDATE payment
@@ -209,7 +209,6 @@ async def mark_open(
         redirect_url,
         gateway_id,
     )
-    return changed == 1
 
 
 async def mark_unknown(conn: Conn, *, payment_id: UUID) -> bool:

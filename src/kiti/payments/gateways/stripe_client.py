@@ -5,6 +5,7 @@ call; here it gets the process's one client, and only the headers that a call ne
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -121,8 +122,9 @@ def make_client(http: httpx2.AsyncClient, *, base_url: str, key: str) -> stripe.
     """The SDK for this account, at this address.
 
     It imports what an answer may hold when the first one comes, a tenth of a second long: now, so
-    that no request waits for it.
+    that no request waits for it. Its own log would hold whole answers, payers and all.
     """
+    logging.getLogger("stripe").setLevel(logging.CRITICAL)
     stripe.StripeObject.construct_from({kind: {"object": kind} for kind in _KINDS}, None)
     return stripe.StripeClient(
         key,
@@ -168,13 +170,17 @@ async def ask_keyed(call: Call) -> Reply:
 
 
 def _refused(error: stripe.StripeError) -> Reply:
+    """What Stripe said. Its message is left out of the reason: it may repeat the payer's e-mail."""
     told = as_object(as_object(error.json_body).get("error"))
     headers = error.headers or {}
     status = error.http_status or 0
+    kind = as_text(told.get("type")) or "api_error"
+    code = as_text(told.get("code")) or ""
+    words = (kind, code, as_text(told.get("param")), as_text(headers.get("request-id")))
     return Reply(
         status,
-        f"{status} {as_text(told.get('message'), length_max=300) or 'no message'}",
-        kind=as_text(told.get("type")) or "api_error",
-        code=as_text(told.get("code")) or "",
+        " ".join([str(status), *(word for word in words if word)]),
+        kind=kind,
+        code=code,
         is_replayed=headers.get("idempotent-replayed") == "true",
     )
