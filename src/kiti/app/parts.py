@@ -114,7 +114,6 @@ def _gateways(settings: Settings, client: httpx2.AsyncClient) -> list[Gateway]:
             settings.flutterwave_webhook_secret_hash_previous,
         )
         out.append(Flutterwave(client, base_url=settings.flutterwave_base_url, keys=keys))
-    return out
     if settings.stripe_secret_key:
         stripe_keys = StripeKeys(
             settings.stripe_secret_key,
@@ -122,3 +121,4 @@ def _gateways(settings: Settings, client: httpx2.AsyncClient) -> list[Gateway]:
             settings.stripe_webhook_secret_previous,
         )
         out.append(Stripe(client, base_url=settings.stripe_base_url, keys=stripe_keys))
+    return out
