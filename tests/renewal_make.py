@@ -23,8 +23,8 @@ from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, Database
 from kiti.timetable.model import Window
 from kiti.timetable.on_sale import TripToSell
-from kiti.timetable.renewal import bring_in_line, feed_turn
-from kiti.timetable.renewal_changes import Changes
+from kiti.timetable.renewal.changes import Changes
+from kiti.timetable.renewal.engine import bring_in_line, feed_turn
 
 FEED = "lines"
 SMALL = "name: Small\nseats: 4\n[Main]\n1: A . B\n2: A . B\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import xlsxwriter
 
-from kiti.timetable.sheet_model import SheetRequest
+from kiti.timetable.intake.model import SheetRequest
 
 LAYOUT = "name: Small\nclass v: VIP\nseats: 5\n[Main]\n1: A B . C :v\n2: A . B\n"
 TIMETABLE = """\

@@ -7,15 +7,17 @@ import pytest
 from booking_make import Trip as Stocked
 from booking_make import hold, let_expire, make_request
 from kiti.booking.audit import audit
+from kiti.booking.sales import Holder, Sales, Wanted
 from kiti.booking.service import confirm_booking, find_booking, get_stock, sheet_of
+from kiti.fares.service import FareTables
 from kiti.network.model import NoSuchTrip
 from kiti.network.service import Catalogue
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_id
 from kiti.timetable.model import Window
-from kiti.timetable.renewal import bring_in_line, compare, feed_turn
-from kiti.timetable.renewal_changes import FeedBusy, Kind, TooManyRemovals
+from kiti.timetable.renewal.changes import FeedBusy, Kind, TooManyRemovals
+from kiti.timetable.renewal.engine import bring_in_line, compare, feed_turn
 from renewal_make import (
     DAY,
     FEED,
@@ -28,6 +30,7 @@ from renewal_make import (
     sell_seats,
     trip_id_of,
 )
+from site_parts import make_settings
 
 
 async def row(conn: Conn, code: str) -> tuple[object, ...]:
@@ -435,3 +438,23 @@ async def test_a_killed_run_is_waited_for_and_what_it_would_still_write_is_refus
     async with live_db.connection() as conn:
         sheet = await Catalogue().sheet(conn, await trip_id_of(conn, "1"))
     assert sheet.starts_at == Spec().starts_at
+
+
+async def test_whoever_still_knows_the_trip_as_it_was_reads_it_anew(db: Database):
+    """Within the seconds for which a trip is kept, its seats are of another layout already."""
+    source = await make_source(db, {"1": Spec(layout="large")})
+    await renew(db, source)
+    sales = Sales(Catalogue(), FareTables(), make_settings())
+    async with db.connection() as conn:
+        trip_id = await trip_id_of(conn, "1")
+        before = await sales.availability(conn, trip_id=trip_id)
+    assert before.n_available == 6
+    source.change("1", layout="other", road="AC")
+    await renew(db, source)
+    wanted = Wanted(trip_id, None, count=2)
+    held = await sales.hold(db, wanted, Holder("account", new_id()))
+    async with db.connection() as conn:
+        after = await sales.availability(conn, trip_id=trip_id)
+    assert (after.n_available, after.sheet.n_legs, after.sheet.layout.name) == (2, 1, "Other")
+    assert held.sheet == after.sheet
+    assert after.etag != before.etag

@@ -25,8 +25,8 @@ from kiti.network.service import Catalogue
 from kiti.platform.clock import utc_now
 from kiti.platform.db import SERVER_SETTINGS, Database
 from kiti.timetable.model import Window
-from kiti.timetable.renewal import compare
-from kiti.timetable.review import keep
+from kiti.timetable.renewal.engine import compare
+from kiti.timetable.renewal.review import keep
 from renewal_make import DAY, FEED, LAYOUTS, ROADS, Source, Spec, make_source, no_progress, renew
 
 CODES = ["a", "b", "c", "d"]

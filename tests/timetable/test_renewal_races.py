@@ -12,7 +12,7 @@ from kiti.booking.service import confirm_booking, get_booking, hold_many
 from kiti.network.service import Catalogue, change_trips
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, Database
-from kiti.timetable.renewal_changes import Kind
+from kiti.timetable.renewal.changes import Kind
 from renewal_make import (
     DAY,
     FEED,

@@ -13,8 +13,8 @@ from kiti.network.service import Catalogue
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
 from kiti.platform.ids import new_id
-from kiti.timetable.renewal_changes import Kind, MoveImpossible, NoSuchReview
-from kiti.timetable.review import Review, keep, move, open_reviews
+from kiti.timetable.renewal.changes import Kind, MoveImpossible, NoSuchReview
+from kiti.timetable.renewal.review import Review, keep, move, open_reviews
 from renewal_make import DAY, Source, Spec, hold_seats, make_source, renew, sell_seats, trip_id_of
 
 

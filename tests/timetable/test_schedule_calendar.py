@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiti.platform.ids import new_id
-from kiti.timetable.calendar import Calendar, OnHoliday, dates_of, weekdays_of
-from kiti.timetable.schedule_model import Rule, Schedule, replace_from
+from kiti.timetable.schedules.calendar import Calendar, OnHoliday, dates_of, weekdays_of
+from kiti.timetable.schedules.model import Rule, Schedule, replace_from
 
 FIRST = date(2026, 11, 1)
 days = st.dates(FIRST - timedelta(days=40), FIRST + timedelta(days=120))

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from kiti.network.model import NoSuchOperator
+from kiti.network.model import NoSuchOperator
 from kiti.network.service import put_city
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
+from kiti.timetable.intake.report import SheetReport
+from kiti.timetable.intake.service import import_timetable
 from kiti.timetable.jobs import make_trips
-from kiti.timetable.renewal_changes import FeedBusy
-from kiti.timetable.schedule_holidays import list_holidays, put_holidays, remove_holiday
-from kiti.timetable.schedule_model import HolidayInvalid, NoSuchOperator, NoSuchSchedule
-from kiti.timetable.schedule_service import list_schedules, make_trips_of, show_schedules
+from kiti.timetable.renewal.changes import FeedBusy
+from kiti.timetable.schedules.holidays import list_holidays, put_holidays, remove_holiday
+from kiti.timetable.schedules.model import HolidayInvalid, NoSuchSchedule
+from kiti.timetable.schedules.service import list_schedules, make_trips_of, show_schedules
 from kiti.timetable.service import no_progress
-from kiti.timetable.sheet_import import import_timetable
-from kiti.timetable.sheet_report import SheetReport
 from kiti.timetable.sheets.cells import BadSheet
 from sheet_make import make_sheet_request
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiti.network.model import NewCall, check_calls
-from kiti.timetable.sheet_places import match_places
-from kiti.timetable.sheet_plan import plan_departures
+from kiti.timetable.intake.places import match_places
+from kiti.timetable.intake.plan import plan_departures
 from kiti.timetable.sheets.cells import BadSheet, Mistakes, Table
 from kiti.timetable.sheets.csv_file import read_csv
 from kiti.timetable.sheets.fares import is_fares, read_fares

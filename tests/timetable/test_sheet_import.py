@@ -10,9 +10,9 @@ from kiti.network.service import Catalogue
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
 from kiti.platform.money import Money
+from kiti.timetable.intake.service import import_timetable
 from kiti.timetable.jobs import make_trips
-from kiti.timetable.renewal_changes import Kind, TooManyRemovals
-from kiti.timetable.sheet_import import import_timetable
+from kiti.timetable.renewal.changes import Kind, TooManyRemovals
 from kiti.timetable.sheets.cells import BadSheet
 from sheet_make import TIMETABLE, make_sheet_request
 

@@ -6,10 +6,10 @@ import pytest
 from kiti.network.service import put_city
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
+from kiti.timetable.intake.model import SheetRefused
+from kiti.timetable.intake.service import import_timetable
 from kiti.timetable.model import BadLayout, BadWindow, ImportRefused, ImportRequest, PerKm
 from kiti.timetable.service import import_gtfs
-from kiti.timetable.sheet_import import import_timetable
-from kiti.timetable.sheet_model import SheetRefused
 from kiti.timetable.sheets.cells import BadSheet
 from sheet_make import FARES, LAYOUT, TIMETABLE, make_sheet_request, make_workbook
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiti.platform.money import Money
-from kiti.timetable.calendar import DAILY, OnHoliday
+from kiti.timetable.schedules.calendar import DAILY, OnHoliday
 from kiti.timetable.sheets.cells import Value, column_name
 from kiti.timetable.sheets.words import (
     CellCall,

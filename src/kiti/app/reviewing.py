@@ -7,7 +7,7 @@ from uuid import UUID
 from kiti.app.database import on_database
 from kiti.config import Settings
 from kiti.platform.db import Database
-from kiti.timetable.review import Moved, Review, keep, move, open_reviews
+from kiti.timetable.renewal.review import Moved, Review, keep, move, open_reviews
 
 
 def show(settings: Settings, *, is_json: bool) -> int:

@@ -14,13 +14,13 @@ from kiti.config import Settings
 from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, connect
+from kiti.timetable.intake.model import SheetRequest
+from kiti.timetable.intake.report import SheetReport
+from kiti.timetable.intake.service import import_timetable
 from kiti.timetable.model import Progress
-from kiti.timetable.schedule_holidays import list_holidays, put_holidays, remove_holiday
-from kiti.timetable.schedule_model import HolidayInvalid, Schedule
-from kiti.timetable.schedule_service import list_schedules, show_schedules
-from kiti.timetable.sheet_import import import_timetable
-from kiti.timetable.sheet_model import SheetRequest
-from kiti.timetable.sheet_report import SheetReport
+from kiti.timetable.schedules.holidays import list_holidays, put_holidays, remove_holiday
+from kiti.timetable.schedules.model import HolidayInvalid, Schedule
+from kiti.timetable.schedules.service import list_schedules, show_schedules
 from kiti.timetable.sheets.cells import BadSheet
 from kiti.timetable.sheets.holidays import read_holidays
 from kiti.timetable.sheets.templates import FARES, TIMETABLE, to_csv, to_xlsx

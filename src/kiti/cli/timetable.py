@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from kiti.app import importing, timetables
 from kiti.cli.options import AsJson, Flag, MinorUnits, settings
-from kiti.timetable.sheet_model import SheetRequest
+from kiti.timetable.intake.model import SheetRequest
 
 importer = App(name="import", help="Bring a timetable in.")
 template = App(name="template", help="Spreadsheets to fill in, on stdout.")

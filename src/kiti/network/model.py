@@ -25,6 +25,10 @@ TripId = NewType("TripId", UUID)
 CALLS_MAX: Final = 200
 
 
+class NoSuchOperator(NotFound):
+    """There is no operator of this code."""
+
+
 class NoSuchTrip(NotFound):
     """There is no such trip."""
 

@@ -5,8 +5,8 @@ import structlog
 from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
-from kiti.timetable.renewal_changes import FeedBusy, Kind
-from kiti.timetable.schedule_service import list_feeds, make_trips_of
+from kiti.timetable.renewal.changes import FeedBusy, Kind
+from kiti.timetable.schedules.service import list_feeds, make_trips_of
 from kiti.timetable.service import no_progress
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from kiti.timetable.model import Window, printable
 from kiti.timetable.remarks import Code, Level, counted
-from kiti.timetable.renewal_changes import Changes, Kind
+from kiti.timetable.renewal.changes import Changes, Kind
 
 EXAMPLES_MAX: Final = 5
 _EXAMPLE_LENGTH_MAX: Final = 120

@@ -25,10 +25,10 @@ from kiti.timetable.model import (
 from kiti.timetable.planner import Plan, make_plan
 from kiti.timetable.preview import describe_plan
 from kiti.timetable.remarks import Code
-from kiti.timetable.renewal import bring_in_line, compare, feed_turn
-from kiti.timetable.renewal_changes import TooManyRemovals, too_many
+from kiti.timetable.renewal.changes import TooManyRemovals, too_many
+from kiti.timetable.renewal.engine import bring_in_line, compare, feed_turn
 from kiti.timetable.report import Report
-from kiti.timetable.store_schedule import find_feed
+from kiti.timetable.schedules.store import find_feed
 from kiti.timetable.tariffs import FareSource, Tariffs, make_tariffs
 from kiti.timetable.writer import LOOKING, WRITING, trips_on, write_network
 

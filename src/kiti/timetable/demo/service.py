@@ -20,12 +20,12 @@ from kiti.network.service import (
     put_vehicle,
 )
 from kiti.platform.db import Conn, Database
-from kiti.timetable.calendar import Calendar
 from kiti.timetable.demo.data import Calls, DemoNetwork, DemoRoute, Departures, read_network
-from kiti.timetable.renewal import feed_turn
-from kiti.timetable.renewal_changes import Kind
-from kiti.timetable.schedule_model import Rule
-from kiti.timetable.schedule_service import (
+from kiti.timetable.renewal.changes import Kind
+from kiti.timetable.renewal.engine import feed_turn
+from kiti.timetable.schedules.calendar import Calendar
+from kiti.timetable.schedules.model import Rule
+from kiti.timetable.schedules.service import (
     find_replacement,
     make_trips_of,
     write_replacement,

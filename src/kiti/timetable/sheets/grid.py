@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
-from kiti.timetable.calendar import DAILY, Calendar, OnHoliday, dates_of
+from kiti.timetable.schedules.calendar import DAILY, Calendar, OnHoliday, dates_of
 from kiti.timetable.sheets.cells import EMPTY, Mistakes, Table, Value, text_of
 from kiti.timetable.sheets.model import SheetCall, SheetDeparture, SheetLine, SheetStop
 from kiti.timetable.sheets.words import (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kiti.timetable.calendar import Calendar
+from kiti.timetable.schedules.calendar import Calendar
 from kiti.timetable.sheets.words import CellCall
 
 

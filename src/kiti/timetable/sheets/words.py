@@ -15,7 +15,7 @@ from babel import Locale
 
 from kiti.fares.model import AMOUNT_MINOR_MAX
 from kiti.platform.money import exponent
-from kiti.timetable.calendar import DAILY, OnHoliday
+from kiti.timetable.schedules.calendar import DAILY, OnHoliday
 from kiti.timetable.sheets.cells import Value, text_of
 
 DAY_S: Final = 86_400

@@ -9,8 +9,8 @@ from typing import Final
 from kiti.network.layout import Layout
 from kiti.network.service import PatternStop
 from kiti.timetable.on_sale import TripToSell
-from kiti.timetable.renewal_changes import Kind
-from kiti.timetable.store_renewal import There
+from kiti.timetable.renewal.changes import Kind
+from kiti.timetable.renewal.store import There
 
 _NAMES_MAX: Final = 3
 

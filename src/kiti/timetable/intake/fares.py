@@ -7,8 +7,8 @@ from typing import Final
 from kiti.fares.model import FARES_MAX, STANDARD, PassengerType
 from kiti.network.model_places import fold
 from kiti.platform.money import Money
+from kiti.timetable.intake.places import Stop
 from kiti.timetable.remarks import counted
-from kiti.timetable.sheet_places import Stop
 from kiti.timetable.sheets.cells import Mistakes
 from kiti.timetable.sheets.model import SheetFare
 

@@ -11,22 +11,24 @@ from kiti.fares.service import FareTables
 from kiti.network.layout import Layout
 from kiti.network.times import zone_of
 from kiti.platform.db import Conn
-from kiti.timetable import store, store_schedule, store_schedule_places
+from kiti.timetable import store
 from kiti.timetable.currency import is_currency
+from kiti.timetable.intake import store_places as store_schedule_places
+from kiti.timetable.intake.fares import Fares, price_pairs, remark_fares
+from kiti.timetable.intake.model import SheetRefused, SheetRequest
+from kiti.timetable.intake.places import Places, match_places
+from kiti.timetable.intake.plan import PlannedDeparture, plan_departures
+from kiti.timetable.intake.store_places import OperatorRow, StopRow
 from kiti.timetable.model import FEED_NAME_MAX, BadWindow
-from kiti.timetable.schedule_model import DAYS_AHEAD, DAYS_AHEAD_MAX
-from kiti.timetable.schedule_service import list_schedules
+from kiti.timetable.schedules import store as store_schedule
+from kiti.timetable.schedules.model import DAYS_AHEAD, DAYS_AHEAD_MAX
+from kiti.timetable.schedules.service import list_schedules
 from kiti.timetable.service import read_layout
-from kiti.timetable.sheet_fares import Fares, price_pairs, remark_fares
-from kiti.timetable.sheet_model import SheetRefused, SheetRequest
-from kiti.timetable.sheet_places import Places, match_places
-from kiti.timetable.sheet_plan import PlannedDeparture, plan_departures
 from kiti.timetable.sheets.cells import Mistakes
 from kiti.timetable.sheets.fares import is_fares, read_fares
 from kiti.timetable.sheets.grid import is_timetable, read_lines
 from kiti.timetable.sheets.model import SheetFare, SheetLine
 from kiti.timetable.sheets.reading import read_tables
-from kiti.timetable.store_schedule_places import OperatorRow, StopRow
 
 CLOSE_MINUTES: Final = 10
 CLOSE_MINUTES_MAX: Final = 10_080

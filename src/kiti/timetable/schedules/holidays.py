@@ -5,11 +5,11 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
+from kiti.network.model import NoSuchOperator
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
-from kiti.timetable import store_schedule as store
-from kiti.timetable import store_schedule_holidays as store_holidays
-from kiti.timetable.schedule_model import Holiday, HolidayInvalid, NoSuchOperator
+from kiti.timetable.schedules import store, store_holidays
+from kiti.timetable.schedules.model import Holiday, HolidayInvalid
 
 LISTED_MAX: Final = 1_000
 NAME_MAX: Final = 200

@@ -13,14 +13,13 @@ from kiti.network.model import NewTrip
 from kiti.network.times import instant_of
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_id
-from kiti.timetable import store_schedule as store
-from kiti.timetable import store_schedule_holidays as store_holidays
-from kiti.timetable.calendar import Calendar, OnHoliday, dates_of, weekdays_of
 from kiti.timetable.model import Progress, Window
 from kiti.timetable.on_sale import TripToSell
-from kiti.timetable.renewal import Wanted, bring_in_line, feed_turn
-from kiti.timetable.renewal_changes import Changes
-from kiti.timetable.schedule_model import (
+from kiti.timetable.renewal.changes import Changes
+from kiti.timetable.renewal.engine import Wanted, bring_in_line, feed_turn
+from kiti.timetable.schedules import store, store_holidays
+from kiti.timetable.schedules.calendar import Calendar, OnHoliday, dates_of, weekdays_of
+from kiti.timetable.schedules.model import (
     NoSuchSchedule,
     Replacement,
     Rule,

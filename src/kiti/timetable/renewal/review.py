@@ -28,10 +28,10 @@ from kiti.network.service import (
 )
 from kiti.network.times import zone_of
 from kiti.platform.db import Conn, Database
-from kiti.timetable import store_review as store
-from kiti.timetable.renewal_changes import MoveImpossible, NoSuchReview
-from kiti.timetable.renewal_judge import Shape, difference, has_same_calls
-from kiti.timetable.store_review import ReviewRow
+from kiti.timetable.renewal import store_review as store
+from kiti.timetable.renewal.changes import MoveImpossible, NoSuchReview
+from kiti.timetable.renewal.judge import Shape, difference, has_same_calls
+from kiti.timetable.renewal.store_review import ReviewRow
 
 PAGE: Final = 100
 DECIDED_BY_LENGTH_MAX: Final = 200

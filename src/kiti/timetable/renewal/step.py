@@ -26,10 +26,10 @@ from kiti.network.service import (
 )
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
-from kiti.timetable import store_renewal as store
 from kiti.timetable.on_sale import TripToSell
-from kiti.timetable.renewal_changes import Kind
-from kiti.timetable.renewal_judge import (
+from kiti.timetable.renewal import store
+from kiti.timetable.renewal.changes import Kind
+from kiti.timetable.renewal.judge import (
     Difference,
     Shape,
     difference,
@@ -37,7 +37,7 @@ from kiti.timetable.renewal_judge import (
     judge,
     kind_of,
 )
-from kiti.timetable.store_renewal import NewReview, There
+from kiti.timetable.renewal.store import NewReview, There
 
 # A trip on file and what is wanted of it; None: its source lists it no more.
 Pair = tuple[UUID, TripToSell | None]

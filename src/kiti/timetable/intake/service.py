@@ -19,21 +19,21 @@ from kiti.network.service import (
     put_stops,
 )
 from kiti.platform.db import Conn, Database
+from kiti.timetable.intake.draft import Draft, make_draft
+from kiti.timetable.intake.model import SheetRequest
+from kiti.timetable.intake.plan import PlannedDeparture
+from kiti.timetable.intake.report import SheetReport
 from kiti.timetable.model import Progress, Window
-from kiti.timetable.renewal import Wanted, bring_in_line, compare, feed_turn
-from kiti.timetable.renewal_changes import Changes, TooManyRemovals, too_many
-from kiti.timetable.schedule_model import Replacement, Rule, Schedule
-from kiti.timetable.schedule_service import (
+from kiti.timetable.renewal.changes import Changes, TooManyRemovals, too_many
+from kiti.timetable.renewal.engine import Wanted, bring_in_line, compare, feed_turn
+from kiti.timetable.schedules.model import Replacement, Rule, Schedule
+from kiti.timetable.schedules.service import (
     Running,
     find_replacement,
     wanted_trips,
     write_replacement,
 )
 from kiti.timetable.service import no_progress
-from kiti.timetable.sheet_draft import Draft, make_draft
-from kiti.timetable.sheet_model import SheetRequest
-from kiti.timetable.sheet_plan import PlannedDeparture
-from kiti.timetable.sheet_report import SheetReport
 
 Answer = TypeVar("Answer")
 

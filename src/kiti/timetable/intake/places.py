@@ -10,9 +10,9 @@ from zoneinfo import available_timezones
 from babel.core import get_global
 
 from kiti.network.model_places import fold
+from kiti.timetable.intake.store_places import CityRow, StopRow
 from kiti.timetable.sheets.cells import Mistakes
 from kiti.timetable.sheets.model import SheetLine, SheetStop
-from kiti.timetable.store_schedule_places import CityRow, StopRow
 
 _ALIKE: Final = 0.8
 _CODE_MAX: Final = 300

@@ -6,8 +6,8 @@ from datetime import date
 
 from kiti.timetable.model import Window
 from kiti.timetable.remarks import counted
-from kiti.timetable.renewal_changes import Changes
-from kiti.timetable.schedule_model import Replacement
+from kiti.timetable.renewal.changes import Changes
+from kiti.timetable.schedules.model import Replacement
 
 _SHOWN = 8
 

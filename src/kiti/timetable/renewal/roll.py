@@ -13,9 +13,9 @@ from typing import Final
 from uuid import UUID
 
 from kiti.platform.db import Database
-from kiti.timetable import store_renewal as store
 from kiti.timetable.on_sale import TripToSell
-from kiti.timetable.store_renewal import Ahead
+from kiti.timetable.renewal import store
+from kiti.timetable.renewal.store import Ahead
 
 _PAGE: Final = 10_000
 

@@ -7,7 +7,7 @@ from typing import Final
 from uuid import UUID
 
 from kiti.platform.errors import Invalid, NotFound
-from kiti.timetable.calendar import Calendar
+from kiti.timetable.schedules.calendar import Calendar
 
 DAYS_AHEAD: Final = 60
 DAYS_AHEAD_MAX: Final = 732
@@ -16,10 +16,6 @@ DEPARTURE_S_MAX: Final = 864_000
 
 class NoSuchSchedule(NotFound):
     """There is no schedule of this code."""
-
-
-class NoSuchOperator(NotFound):
-    """There is no operator of this code."""
 
 
 class HolidayInvalid(Invalid):

@@ -6,7 +6,7 @@ from datetime import date
 from uuid import UUID
 
 from kiti.platform.db import Conn, execute, fetch_all, fetch_optional, fetch_value
-from kiti.timetable.schedule_model import Rule
+from kiti.timetable.schedules.model import Rule
 
 
 @dataclass(frozen=True, slots=True)

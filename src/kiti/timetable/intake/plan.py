@@ -8,9 +8,9 @@ from itertools import combinations
 from typing import Final
 
 from kiti.network.times import zone_of
-from kiti.timetable.calendar import Calendar
-from kiti.timetable.sheet_fares import Pair
-from kiti.timetable.sheet_places import Stop
+from kiti.timetable.intake.fares import Pair
+from kiti.timetable.intake.places import Stop
+from kiti.timetable.schedules.calendar import Calendar
 from kiti.timetable.sheets.cells import Mistakes
 from kiti.timetable.sheets.model import SheetDeparture, SheetLine
 from kiti.timetable.sheets.words import DAY_S

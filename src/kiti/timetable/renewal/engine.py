@@ -25,20 +25,20 @@ from uuid import UUID
 from kiti.network.service import Catalogue, rename_trips
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_id
-from kiti.timetable import store_renewal as store
 from kiti.timetable.model import Progress, Window
 from kiti.timetable.on_sale import TripToSell, put_on_sale
-from kiti.timetable.renewal_changes import (
+from kiti.timetable.renewal import store
+from kiti.timetable.renewal.changes import (
     Changes,
     FeedBusy,
     Kind,
     TooManyRemovals,
     too_many,
 )
-from kiti.timetable.renewal_judge import TO_SETTLE, Verdict, judge
-from kiti.timetable.renewal_roll import Roll, call_roll
-from kiti.timetable.renewal_step import Pair, Settled, foresee, settle
-from kiti.timetable.store_renewal import Ahead, There
+from kiti.timetable.renewal.judge import TO_SETTLE, Verdict, judge
+from kiti.timetable.renewal.roll import Roll, call_roll
+from kiti.timetable.renewal.step import Pair, Settled, foresee, settle
+from kiti.timetable.renewal.store import Ahead, There
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")

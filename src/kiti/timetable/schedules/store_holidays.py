@@ -6,7 +6,7 @@ from datetime import date
 from uuid import UUID
 
 from kiti.platform.db import Conn, execute, fetch_all
-from kiti.timetable.schedule_model import Holiday
+from kiti.timetable.schedules.model import Holiday
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""An operator's spreadsheets become schedules, fares and trips."""

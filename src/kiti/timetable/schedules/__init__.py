@@ -1,0 +1,1 @@
+"""Departures kept as rules: calendars, holidays, and the trips made ahead of them."""
