@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from kiti.network.model import NoSuchOperator
-from kiti.network.model import NoSuchOperator
 from kiti.network.service import put_city
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
