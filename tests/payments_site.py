@@ -23,15 +23,17 @@ from kiti.booking.counter import Counter
 from kiti.booking.sales import Sales
 from kiti.booking.ticket_view import TicketDesk
 from kiti.booking.tickets import TicketSigner
-from kiti.checkout import routes_bookings, routes_offers, routes_payments
+from kiti.checkout import routes_bookings, routes_house, routes_offers, routes_payments
 from kiti.checkout.desk import Desk
 from kiti.checkout.jobs import handlers, named_jobs
 from kiti.checkout.till import Till
 from kiti.config import Settings
 from kiti.fares.model import NewFareTable
 from kiti.fares.service import FareTables
+from kiti.identity.model import AccountId, Grant, Role, SessionId
 from kiti.identity.parts import Identity
 from kiti.identity.passwords import Passwords
+from kiti.identity.service import create_account, prepare_account
 from kiti.jobs import routes as jobs_routes
 from kiti.jobs.worker import Worker, WorkerLimits
 from kiti.network.catalogue import Catalogue
@@ -42,6 +44,7 @@ from kiti.payments.gateways.registry import Gateways
 from kiti.payments.gateways.stripe import Stripe, StripeKeys
 from kiti.payments.routes import webhook_routes
 from kiti.platform.audit import Finding
+from kiti.platform.clock import utc_now
 from kiti.platform.db import Database, connect
 from kiti.platform.outer import OuterLayer, install_problems
 from kiti.platform.sealing import Seal
@@ -131,6 +134,26 @@ class Site:
     till: Till
     client: httpx2.AsyncClient
     sandbox: Driver
+    identity: Identity
+
+    async def account(self, role: Role, operator_id: UUID | None = None) -> dict[str, str]:
+        """The headers of a new account with this role."""
+        new = await prepare_account(
+            self.identity.passwords,
+            email=f"{uuid4().hex}@example.com",
+            name="Ada",
+            password="a long walk home",
+            grants=[Grant(role, operator_id)],
+        )
+        async with self.db.transaction() as conn:
+            account = await create_account(conn, new)
+        token = self.identity.tokens.issue_access(
+            AccountId(account.account_id),
+            session_id=SessionId(uuid4()),
+            roles=frozenset({role}),
+            now=utc_now(),
+        )
+        return {"authorization": f"Bearer {token}"}
 
     async def trip(self, *, fares: NewFareTable | None = None) -> TripSheet:
         """A trip over three legs, on sale."""
@@ -291,6 +314,7 @@ def _app(db: Database, settings: Settings, identity: Identity, till: Till) -> AS
     app.include_router(routes_bookings.router(desk))
     app.include_router(routes_offers.router(desk))
     app.include_router(routes_payments.router(db, identity.callers, till))
+    app.include_router(routes_house.router(db, identity.callers))
     app.include_router(webhook_routes(db, till.gateways), prefix="/api")
     app.include_router(jobs_routes.router(db, settings, named_jobs(till)))
     return OuterLayer(app)
@@ -343,6 +367,6 @@ async def open_site(dsn: str, *, has_stripe: bool = False) -> AsyncGenerator[Sit
             gateways.append(Stripe(gateway_http, base_url=stripe_url, keys=stripe_keys))
         till = Till.of(settings, Gateways(gateways))
         async with _serving(_app(db, settings, identity, till), listener):
-            yield Site(url, dsn, db, till, client, sandbox)
+            yield Site(url, dsn, db, till, client, sandbox, identity)
         cheap.close()
     await db.close()

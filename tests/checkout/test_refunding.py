@@ -10,7 +10,8 @@ from kiti.payments import refunding
 from kiti.payments.gateways.flutterwave import Flutterwave, FlutterwaveKeys, gateway_client
 from kiti.payments.gateways.registry import Gateways
 from kiti.payments.model import Receipt
-from kiti.payments.service import owe_refund
+from kiti.payments.owing import owe_refund
+from kiti.payments.service import get_payment
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
 from paying_steps import let_it_settle, open_unheard, owed, refunds, send, state
@@ -156,8 +157,8 @@ async def test_never_more_than_came(site: Site) -> None:
     async def owe(conn: Conn, reason: str) -> bool:
         return await owe_refund(
             conn,
+            payment=await get_payment(conn, payment_id=receipt.payment_id),
             receipt=receipt,
-            trip_id=new_id(),
             source=suspense(receipt.receipt_id),
             reason=reason,
             amount_minor=1,

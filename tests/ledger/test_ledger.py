@@ -267,7 +267,7 @@ async def test_a_sale_from_payment_to_a_lost_dispute_balances_at_every_step(db: 
             booking_id=ids["booking"],
             amount_minor=10000,
             applied_minor=10000,
-            gateway=gateway,
+            into=postings.clearing(gateway),
             trip_id=trip,
             currency=currency,
         ),

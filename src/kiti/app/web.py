@@ -9,6 +9,7 @@ from kiti.app.parts import Parts
 from kiti.booking import routes as booking
 from kiti.checkout import (
     routes_bookings,
+    routes_house,
     routes_offers,
     routes_payments,
     routes_search,
@@ -46,6 +47,7 @@ def create_api(parts: Parts) -> FastAPI:
     app.include_router(routes_offers.router(parts.desk))
     app.include_router(routes_trips.router(parts.desk))
     app.include_router(routes_payments.router(parts.db, parts.identity.callers, parts.till))
+    app.include_router(routes_house.router(parts.db, parts.identity.callers))
     app.include_router(
         payments.webhook_routes(parts.db.express, parts.till.gateways), prefix="/api"
     )

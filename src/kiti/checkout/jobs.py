@@ -18,13 +18,15 @@ from kiti.jobs.model import Handler, NamedJob
 from kiti.jobs.service import handler_for
 from kiti.payments.adopting import ADOPT_REFUNDS, AdoptRefunds
 from kiti.payments.closing import CLOSE_PAYMENT, ClosePayment
-from kiti.payments.refunding import retry_refunds, send_refund
-from kiti.payments.service import (
-    SEND_REFUND,
-    VERIFY_PAYMENT,
-    SendRefund,
-    VerifyPayment,
+from kiti.payments.disputing import (
+    LOOK_AT_DISPUTES,
+    LookAtDisputes,
+    look_at_disputes,
+    look_by_job,
 )
+from kiti.payments.owing import SEND_REFUND, SendRefund
+from kiti.payments.refunding import retry_refunds, send_refund
+from kiti.payments.service import VERIFY_PAYMENT, VerifyPayment
 from kiti.platform.db import Database
 
 POLL_EVERY: Final = "every 15s"
@@ -47,7 +49,11 @@ def handlers(till: Till) -> Mapping[str, Handler]:
     async def look_for_refunds(db: Database, job: AdoptRefunds) -> None:
         await adopt_refunds(db, till, job)
 
+    async def look_for_disputes(db: Database, job: LookAtDisputes) -> None:
+        await look_by_job(db, till.gateways, job)
+
     return {
+        LOOK_AT_DISPUTES: handler_for(LookAtDisputes, look_for_disputes),
         ADOPT_REFUNDS: handler_for(AdoptRefunds, look_for_refunds),
         CLOSE_PAYMENT: handler_for(ClosePayment, close),
         VERIFY_PAYMENT: handler_for(VerifyPayment, verify),
@@ -74,6 +80,8 @@ def named_jobs(till: Till) -> list[NamedJob]:
 
     async def reconcile(db: Database) -> int:
         names = till.gateways.names()
+        for name in names:
+            await look_at_disputes(db, till.gateways, gateway=name)
         return sum([await adopt_refunds(db, till, AdoptRefunds(name)) for name in names])
 
     return [

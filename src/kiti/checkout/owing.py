@@ -5,6 +5,7 @@ from uuid import UUID
 from kiti.booking.model import Booking
 from kiti.ledger import postings
 from kiti.payments import service as payments
+from kiti.payments.owing import NO_CAUSE, owe_refund
 from kiti.platform.db import Conn
 
 
@@ -14,7 +15,7 @@ async def owe_back(
     booking: Booking,
     amount_minor: int,
     reason: str,
-    cause_id: UUID = payments.NO_CAUSE,
+    cause_id: UUID = NO_CAUSE,
 ) -> None:
     """Owe so much of what paid for the booking; jobs send it. Nothing when it is nothing.
 
@@ -29,10 +30,10 @@ async def owe_back(
             part = min(left, receipt.amount_minor - receipt.refunded_minor)
             if receipt.applied_minor == 0 or part <= 0:
                 continue
-            is_new = await payments.owe_refund(
+            is_new = await owe_refund(
                 conn,
+                payment=history.payment,
                 receipt=receipt,
-                trip_id=booking.trip_id,
                 source=postings.funds(booking.booking_id),
                 reason=reason,
                 amount_minor=part,

@@ -1,5 +1,6 @@
 """Beginning to pay, in phases: the intent is committed, the gateway is asked, the outcome kept.
 
+What Kiti itself takes (credit, cash), and what costs nothing, is paid within the first phase.
 The idempotency key is claimed with the intent and answered with the outcome. A crash between them
 is finished by the next call with the same key, or by `poll-payments`; never by a second checkout
 for the same key.
@@ -22,13 +23,18 @@ from kiti.booking.service import (
     lock_payable,
     trip_of,
 )
+from kiti.checkout.cash import holder_to_serve
 from kiti.checkout.schemas_payments import InitiateOut
 from kiti.checkout.till import Till
+from kiti.identity.caller import Caller
 from kiti.identity.service import find_account
+from kiti.payments import house
 from kiti.payments import service as payments
 from kiti.payments.gateways.port import CheckoutRequest, CheckoutResult, Gateway
 from kiti.payments.model import (
     CREATING_S_MAX,
+    IN_CASH,
+    IN_CREDIT,
     AmountMismatch,
     NewPayment,
     Payment,
@@ -64,6 +70,7 @@ class Wish:
 class Asked:
     """A call to pay: whose (an account's, or a guest's), under which key.
 
+    `caller`: who calls by the API, who may be of the staff; None: a page's visitor, who is not.
     `wish` reads the fields, once the key and the booking's holder are known to be right;
     `booking_hint` is the booking's id as the body has it, whatever it is.
     """
@@ -73,6 +80,12 @@ class Asked:
     claim: Claim
     booking_hint: str | None
     wish: Callable[[], Wish]
+    caller: Caller | None = None
+
+    @property
+    def caller_id(self) -> UUID:
+        """Whose till cash goes into."""
+        return self.holder_id if self.caller is None else self.caller.id
 
     @property
     def key_digest(self) -> bytes:
@@ -144,30 +157,29 @@ async def _begin(conn: Conn, till: Till, asked: Asked) -> _Begun | Answer:
         return await _resume(conn, asked, lost)
     wish = await _read_wish(conn, asked)
     payable = await _lock_payable(conn, till, asked, wish)
-    gateway = _checked(till, wish, payable.total)
-    open_payment = await _open_payment(conn, payable, wish, gateway)
+    due = payable.total
+    gateway = _checked(till, wish, due)
+    open_payment = await _open_payment(conn, payable, wish, gateway, due=due)
     if open_payment is not None:
         return await _answer(conn, asked.claim, open_payment, payable.expires_at, status=200)
     ends_at = await lengthen_for_payment(conn, payable=payable, minutes=till.payment_minutes)
-    payment = await payments.begin_payment(
-        conn,
-        NewPayment(
-            payment_id=new_id(),
-            reference=payments.new_reference(),
-            booking_id=payable.booking_id,
-            trip_id=payable.trip_id,
-            holder_id=payable.holder_id,
-            gateway=gateway.name,
-            method=wish.method,
-            money=payable.total,
-            expires_at=ends_at,
-            key_digest=asked.key_digest,
-        ),
+    new = NewPayment(
+        payment_id=new_id(),
+        reference=payments.new_reference(),
+        booking_id=payable.booking_id,
+        trip_id=payable.trip_id,
+        holder_id=payable.holder_id,
+        gateway=gateway if isinstance(gateway, str) else gateway.name,
+        method=wish.method,
+        money=due,
+        expires_at=ends_at,
+        key_digest=asked.key_digest,
     )
+    if due.amount_minor == 0 or isinstance(gateway, str):
+        return await _pay_at_once(conn, till, asked, new)
+    payment = await payments.begin_payment(conn, new)
     if payment.now >= ends_at:  # the hold ended while this call waited for a lock
         raise HoldExpired
-    if payable.total.amount_minor == 0:
-        return await _confirm_free(conn, till, asked.claim, payment, ends_at)
     request = await _request(conn, till, asked, payment, ends_at)
     return _Begun(payment, ends_at, gateway, request)
 
@@ -190,17 +202,23 @@ async def _require_own(conn: Conn, asked: Asked) -> None:
 
 
 async def _lock_payable(conn: Conn, till: Till, asked: Asked, wish: Wish) -> Payable:
-    """The live hold, locked; before its state is refused, what is wrong with the fields."""
+    """The live hold, locked; before its state is refused, what is wrong with the fields.
+
+    The caller's own, but for cash: that is taken for others too.
+    """
+    holder_id = asked.holder_id
+    if wish.gateway == IN_CASH:
+        holder_id = await holder_to_serve(conn, asked.caller, booking_id=wish.booking_id)
     try:
-        return await lock_payable(conn, booking_id=wish.booking_id, holder_id=asked.holder_id)
+        return await lock_payable(conn, booking_id=wish.booking_id, holder_id=holder_id)
     except Conflict:
-        booking = await get_booking(conn, booking_id=wish.booking_id, holder_id=asked.holder_id)
+        booking = await get_booking(conn, booking_id=wish.booking_id, holder_id=holder_id)
         _checked(till, wish, booking.total)
         raise
 
 
-def _checked(till: Till, wish: Wish, price: Money) -> Gateway:
-    """The gateway for a payment that is what the booking costs.
+def _checked(till: Till, wish: Wish, price: Money) -> Gateway | str:
+    """The gateway for a payment that is what is due; its name alone where it is Kiti itself.
 
     Raises:
         CurrencyMismatch, AmountMismatch, MethodNotAvailable.
@@ -210,11 +228,13 @@ def _checked(till: Till, wish: Wish, price: Money) -> Gateway:
         raise CurrencyMismatch("The booking is priced in another currency.", total=total)
     if wish.amount_minor != price.amount_minor:
         raise AmountMismatch(total=total)
+    if wish.gateway is not None and wish.gateway in house.METHODS:
+        return wish.gateway
     return till.gateways.choose(name=wish.gateway, method=wish.method, currency=price.currency)
 
 
 async def _open_payment(
-    conn: Conn, payable: Payable, wish: Wish, gateway: Gateway
+    conn: Conn, payable: Payable, wish: Wish, gateway: Gateway | str, *, due: Money
 ) -> Payment | None:
     """The open attempt when it is what is wished; one that is not is closed, and watched."""
     found = await payments.lock_open(conn, booking_id=payable.booking_id)
@@ -222,11 +242,12 @@ async def _open_payment(
         return None
     if found.is_under_way:
         raise _UnderWay
+    name = gateway if isinstance(gateway, str) else gateway.name
     if found.status == "creating":
         await payments.lose_checkout(conn, payment_id=found.payment_id)
     elif not found.is_payable:
         await payments.expire_payment(conn, payment_id=found.payment_id)
-    elif (found.gateway, found.method) == (gateway.name, wish.method):
+    elif (found.gateway, found.method, found.money) == (name, wish.method, due):
         return found
     else:
         await payments.close_payment(conn, found)
@@ -257,19 +278,33 @@ async def _request(
     )
 
 
-async def _confirm_free(
-    conn: Conn, till: Till, claim: Claim, payment: Payment, ends_at: datetime
-) -> Answer:
-    """A booking that costs nothing needs no gateway."""
-    await payments.settle_free(conn, payment_id=payment.payment_id)
-    await confirm_booking(
+async def _pay_at_once(conn: Conn, till: Till, asked: Asked, new: NewPayment) -> Answer:
+    """What costs nothing, or what Kiti itself takes: no gateway is asked, and it is confirmed.
+
+    Raises:
+        MethodNotAvailable: there is less credit than this costs.
+        HoldExpired: the hold ended while this call waited for a lock.
+    """
+    if new.money.amount_minor == 0:
+        payment = await payments.begin_payment(conn, new)
+        await payments.settle_free(conn, payment_id=payment.payment_id)
+    elif new.gateway == IN_CREDIT:
+        payment = await house.take_credit(conn, new)
+    else:
+        payment = await house.take_cash(conn, new, agent_id=asked.caller_id)
+    if payment.now >= new.expires_at:
+        raise HoldExpired
+    confirmation = await confirm_booking(
         conn,
         booking_id=payment.booking_id,
         learned_at=payment.now,
         late_money_minutes=till.late_money_minutes,
     )
+    if confirmation.outcome != "confirmed":
+        raise HoldExpired
+    await payments.cancel_pending(conn, booking_id=payment.booking_id, but=payment.payment_id)
     paid = await payments.get_payment(conn, payment_id=payment.payment_id)
-    return await _answer(conn, claim, paid, ends_at, status=201)
+    return await _answer(conn, asked.claim, paid, new.expires_at, status=201)
 
 
 async def _resume(conn: Conn, asked: Asked, lost: Payment) -> Answer:

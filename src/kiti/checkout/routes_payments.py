@@ -11,7 +11,10 @@ from kiti.checkout.schemas_payments import InitiateIn, InitiateOut, PaymentOut, 
 from kiti.checkout.till import Till
 from kiti.checkout.watching import read_status
 from kiti.identity.caller import Caller, Callers
+from kiti.payments.house import METHODS
+from kiti.payments.model import PaymentMethod
 from kiti.platform.db import Database
+from kiti.platform.errors import ValidationFailed
 from kiti.platform.http import Body, answer, parse, read_json, refuses, takes
 from kiti.platform.idempotency import claim_for, read_key
 
@@ -30,8 +33,14 @@ def router(db: Database, callers: Callers, till: Till) -> APIRouter:
         assert key is not None, "a required key was read"  # noqa: S101 (for the type checker)
         scope = f"{caller.kind}:{caller.id}"
         claim = claim_for(scope, route=ROUTE, path=PATH, key=key, body=body)
-        is_account = caller.kind == "account"
-        asked = Asked(caller.id, is_account, claim, body.text("bookingId"), lambda: _wish(body))
+        asked = Asked(
+            holder_id=caller.id,
+            is_account=caller.kind == "account",
+            claim=claim,
+            booking_hint=body.text("bookingId"),
+            wish=lambda: _wish(body),
+            caller=caller,
+        )
         return (await initiate(db, till, asked)).response()
 
     for path, operation_id in (("/initiate", "initiatePayment"), ("", "createPayment")):
@@ -76,6 +85,17 @@ def _wish(body: Body) -> Wish:
         booking_id=fields.booking_id,
         amount_minor=fields.amount,
         currency=fields.currency,
-        method=fields.payment_method,
+        method=_method(fields),
         gateway=fields.gateway,
     )
+
+
+def _method(fields: InitiateIn) -> PaymentMethod:
+    """How it is to be paid: the method asked for, or what Kiti itself takes."""
+    own = METHODS.get(fields.gateway or "")
+    if own is None and fields.payment_method is not None:
+        return PaymentMethod(fields.payment_method)
+    if own is not None and fields.payment_method is None:
+        return own
+    message = "Field required" if own is None else f"{fields.gateway} has no methods: leave it out"
+    raise ValidationFailed(errors=[{"pointer": "#/paymentMethod", "message": message}])

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from kiti.payments.model import PaymentMethod, RefundWireStatus, WireStatus
+from kiti.payments.model import RefundWireStatus, WireStatus
 from kiti.payments.service import History
 from kiti.platform.http import MoneyOut, Wire
 from kiti.platform.money import total
@@ -14,14 +14,45 @@ _NOT_STRICT = Field(strict=False)  # JSON has no UUIDs and no enums: they come a
 
 
 class InitiateIn(Wire):
-    """A booking to be paid. `amount` is its total, in minor units."""
+    """A booking to be paid. `amount` is what is due for it, its total, in minor units.
+
+    `paymentMethod` goes with a gateway; `credit` and `cash` are taken here and have none.
+    """
 
     booking_id: Annotated[UUID, _NOT_STRICT]
     amount: Annotated[int, Field(ge=0, le=10**15)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
-    payment_method: Annotated[PaymentMethod, _NOT_STRICT]
-    gateway: Literal["flutterwave", "stripe"] | None = None
+    payment_method: Literal["CARD", "MOBILE_MONEY", "BANK_TRANSFER", "USSD"] | None = None
+    gateway: Literal["flutterwave", "stripe", "credit", "cash"] | None = None
     idempotency_key: str | None = None
+
+
+class PaidOutIn(Wire):
+    """That a refund was handed out in cash."""
+
+    idempotency_key: str | None = None
+
+
+class PaidOutOut(Wire):
+    """A refund that was handed out in cash."""
+
+    refund_id: UUID
+    amount: int
+    currency: str
+    status: Literal["SUCCEEDED"]
+
+
+class CreditItemOut(Wire):
+    """What somebody has to spend here in one currency."""
+
+    amount: int
+    currency: str
+
+
+class CreditOut(Wire):
+    """What the caller has to spend here; a currency without any is left out."""
+
+    items: list[CreditItemOut]
 
 
 class InitiateOut(Wire):

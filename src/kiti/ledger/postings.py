@@ -44,19 +44,22 @@ def received(
     receipt_id: UUID,
     booking_id: UUID,
     trip_id: UUID,
-    gateway: str,
+    into: Account,
     currency: str,
     amount_minor: int,
     applied_minor: int,
 ) -> Entry:
-    """Money came: what pays for the booking is the passenger's funds, the rest is in suspense."""
+    """Money came: what pays for the booking is the passenger's funds, the rest is in suspense.
+
+    `into`: who has it now: a gateway, an agent; or a passenger's credit, of which it was taken.
+    """
     return Entry(
         "receipt",
         receipt_id,
         "received",
         currency,
         _lines((
-            debit(clearing(gateway), amount_minor),
+            debit(into, amount_minor),
             credit(funds(booking_id), applied_minor),
             credit(suspense(receipt_id), amount_minor - applied_minor),
         )),
@@ -88,15 +91,16 @@ def refund_given(
     refund_id: UUID,
     look: int,
     trip_id: UUID,
-    gateway: str,
+    out_of: Account,
     currency: str,
     paid_minor: int,
     given_minor: int,
 ) -> Entry:
-    """A gateway gave `given_minor` back, of which `paid_minor` was owed; below zero: took back.
+    """`given_minor` went back, of which `paid_minor` was owed; below zero: was taken back.
 
-    What it gave beyond what was owed is lost until it is recovered. `look`: the number of the look
-    at the refund that found it.
+    `out_of`: whose money it was: a gateway's, an agent's; or the passenger's credit, which grows.
+    What a gateway gave beyond what was owed is lost until it is recovered. `look`: the number of
+    the look at the refund that found it.
     """
     return Entry(
         "refund",
@@ -105,8 +109,8 @@ def refund_given(
         currency,
         _lines((
             debit(payable(refund_id), paid_minor),
-            debit(Account(Kind.CHARGEBACK_LOSS, gateway), given_minor - paid_minor),
-            credit(clearing(gateway), given_minor),
+            debit(Account(Kind.CHARGEBACK_LOSS, out_of.owner), given_minor - paid_minor),
+            credit(out_of, given_minor),
         )),
         trip_id,
     )  # fmt: skip
@@ -185,19 +189,69 @@ def earned(
     )  # fmt: skip
 
 
-def sold_for_cash(
-    *, receipt_id: UUID, booking_id: UUID, trip_id: UUID, agent: str, currency: str, minor: int
+def unearned(
+    *,
+    cause_id: UUID,
+    booking_id: UUID,
+    trip_id: UUID,
+    operator_id: UUID,
+    currency: str,
+    payable_minor: int,
+    receivable_minor: int,
+    commission_minor: int,
 ) -> Entry:
-    """An agent or counter took cash for a booking: it owes us so much of its float."""
-    lines = (debit(Account(Kind.AGENT_FLOAT, agent), minor), credit(funds(booking_id), minor))
-    return Entry("receipt", receipt_id, "received", currency, lines, trip_id)
+    """What goes back to a passenger after it was earned is the passenger's funds again.
+
+    The operator gives its part out of what it is still to be paid (`payable_minor`); what it was
+    paid already it owes us from now on (`receivable_minor`); the house gives its commission.
+    """
+    return Entry(
+        "unearning",
+        cause_id,
+        "unearned",
+        currency,
+        _lines((
+            debit(operator_payable(operator_id), payable_minor),
+            debit(Account(Kind.OPERATOR_RECEIVABLE, str(operator_id)), receivable_minor),
+            debit(Account(Kind.COMMISSION), commission_minor),
+            credit(funds(booking_id), payable_minor + receivable_minor + commission_minor),
+        )),
+        trip_id,
+    )  # fmt: skip
 
 
-def remitted(*, remittance_id: UUID, agent: str, currency: str, amount_minor: int) -> Entry:
+def transferred(
+    *,
+    exchange_id: UUID,
+    booking_ids: tuple[UUID, UUID],
+    trip_ids: tuple[UUID, UUID],
+    holder_id: UUID,
+    currency: str,
+    amount_minor: int,
+) -> list[Entry]:
+    """The funds of a booking that is given up pay for another one: from the first to the second.
+
+    An entry belongs to one trip, so there are two, and the money is the holder's credit in between.
+    """
+    held = passenger_credit(holder_id)
+    out = (debit(funds(booking_ids[0]), amount_minor), credit(held, amount_minor))
+    into = (debit(held, amount_minor), credit(funds(booking_ids[1]), amount_minor))
+    return [
+        Entry("exchange", exchange_id, "moved_out", currency, out, trip_ids[0]),
+        Entry("exchange", exchange_id, "moved_in", currency, into, trip_ids[1]),
+    ]
+
+
+def agent_float(agent_id: UUID) -> Account:
+    """The cash that an agent took for us and has not paid in."""
+    return Account(Kind.AGENT_FLOAT, str(agent_id))
+
+
+def remitted(*, remittance_id: UUID, agent_id: UUID, currency: str, amount_minor: int) -> Entry:
     """An agent paid its takings in."""
     lines = (
         debit(Account(Kind.BANK), amount_minor),
-        credit(Account(Kind.AGENT_FLOAT, agent), amount_minor),
+        credit(agent_float(agent_id), amount_minor),
     )
     return Entry("remittance", remittance_id, "remitted", currency, lines, NO_TRIP)
 

@@ -9,6 +9,7 @@ from kiti.ledger import store
 from kiti.ledger.model import Account, BelowFloor, Entry, Kind, Line, NoSuchEntry, Posting, Total
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
+from kiti.platform.money import Money
 
 _FLOOR = "ledger_balance_floor_check"
 
@@ -61,6 +62,12 @@ async def balance(conn: Conn, account: Account, *, currency: str) -> int:
     """What an account holds, minor units on its own side: an asset's debits, a debt's credits."""
     total = await store.sum_account(conn, kind=account.kind, owner=account.owner, currency=currency)
     return total if account.kind.side in {"asset", "expense"} else -total
+
+
+async def list_held(conn: Conn, account: Account) -> list[Money]:
+    """What an account with a floor holds, in each currency that it has any of."""
+    rows = await store.list_held(conn, kind=account.kind, owner=account.owner)
+    return [Money(row.amount_minor, row.currency) for row in rows]
 
 
 async def statement(

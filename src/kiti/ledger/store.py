@@ -72,6 +72,24 @@ async def sum_account(conn: Conn, *, kind: str, owner: str, currency: str) -> in
     )
 
 
+async def list_held(conn: Conn, *, kind: str, owner: str) -> list[Total]:
+    """What one account with a floor holds, by currency; what holds nothing is left out."""
+    return await fetch_all(
+        conn,
+        Total,
+        """
+        SELECT kind, currency, sum(balance_minor)::bigint AS amount_minor
+        FROM ledger_balance
+        WHERE kind = $1 AND owner = $2
+        GROUP BY kind, currency
+        HAVING sum(balance_minor) > 0
+        ORDER BY currency
+        """,
+        kind,
+        owner,
+    )
+
+
 async def list_statement(
     conn: Conn, *, kind: str, owner: str, currency: str, before: UUID | None, limit: int
 ) -> list[Line]:

@@ -17,6 +17,12 @@ METHODS: Final = {
     PaymentMethod.BANK_TRANSFER: "Bank transfer",
     PaymentMethod.USSD: "USSD",
 }
+# What Kiti itself takes is no choice of this page.
+NAMES: Final = {
+    **METHODS,
+    PaymentMethod.CREDIT: "Credit",
+    PaymentMethod.CASH: "Cash",
+}
 # Why money goes back, as a payer understands it.
 _REASONS: Final = {
     "OVERPAID": "more came than the price",
@@ -29,6 +35,9 @@ _REASONS: Final = {
     "TOO_LATE": "it came too long after the hold had ended",
     "SALES_CLOSED": "sales for the trip had closed",
     "SEATS_GONE": "the seats had been sold to somebody else meanwhile",
+    "CANCELLED": "seats were given back",
+    "EXCHANGED": "the booking was exchanged for a cheaper one",
+    "EXCHANGE_OFF": "the booking could no longer be exchanged",
     "OTHER_BOOKING": "you have another booking on this trip",
     AT_GATEWAY: "it was given back by hand",
 }
@@ -73,7 +82,7 @@ def view_of_payment(history: History) -> MoneyView:
     payment = history.payment
     return MoneyView(
         status=payment.wire_status,
-        method=METHODS[PaymentMethod(payment.method)],
+        method=NAMES[PaymentMethod(payment.method)],
         amount=payment.money,
         received=tuple(receipt.money for receipt in history.receipts),
         refunds=tuple(_refund(refund) for refund in history.refunds),

@@ -148,7 +148,7 @@ async def _add(
         refund_id=refund_id,
         look=0,
         trip_id=payment.trip_id,
-        gateway=receipt.gateway,
+        out_of=postings.clearing(receipt.gateway),
         currency=given.currency,
         paid_minor=given.amount_minor,
         given_minor=given.amount_minor,

@@ -1,20 +1,21 @@
 """The words of the slice: payments, receipts, refunds, events, states, and what it refuses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 from uuid import UUID
 
-from kiti.platform.errors import Invalid, NotFound, Unauthenticated
+from kiti.platform.errors import Conflict, Invalid, NotFound, Unauthenticated
 from kiti.platform.money import Money
 
 Status = Literal["creating", "open", "unknown", "succeeded", "failed", "cancelled", "expired"]
 WireStatus = Literal["PENDING", "SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"]
 RefundStatus = Literal["owed", "sending", "pending", "succeeded", "failed"]
 RefundWireStatus = Literal["PENDING", "SUCCEEDED", "FAILED"]
-EventKind = Literal["payment", "refund", "other"]
+EventKind = Literal["payment", "refund", "dispute", "other"]
 EventState = Literal["queued", "done", "unconfirmed", "parked"]
+DisputeState = Literal["inquiry", "needs_response", "under_review", "won", "lost", "closed"]
 
 # The states of a payment and the ways between them; docs/states.md draws the same. The only way
 # back from an end is money that comes after all.
@@ -34,6 +35,22 @@ REFUND_TRANSITIONS: Final[dict[RefundStatus, frozenset[RefundStatus]]] = {
     "pending": frozenset({"owed", "succeeded", "failed"}),
     "failed": frozenset({"sending", "pending", "succeeded"}),
     "succeeded": frozenset(),
+}
+# What is kept of a webhook; a second delivery can still deal with what was parked.
+EVENT_TRANSITIONS: Final[dict[EventState, frozenset[EventState]]] = {
+    "queued": frozenset({"done", "unconfirmed"}),
+    "parked": frozenset({"done", "unconfirmed"}),
+    "unconfirmed": frozenset({"done"}),
+    "done": frozenset(),
+}
+# A bank's verdict is its last word here; an inquiry that was closed can come again as a dispute.
+DISPUTE_TRANSITIONS: Final[dict[DisputeState, frozenset[DisputeState]]] = {
+    "inquiry": frozenset({"needs_response", "under_review", "won", "lost", "closed"}),
+    "needs_response": frozenset({"under_review", "won", "lost", "closed"}),
+    "under_review": frozenset({"needs_response", "won", "lost", "closed"}),
+    "closed": frozenset({"inquiry", "needs_response", "under_review", "won", "lost"}),
+    "won": frozenset(),
+    "lost": frozenset(),
 }
 
 _WIRE: Final[dict[Status, WireStatus]] = {
@@ -61,6 +78,9 @@ WATCH: Final = timedelta(days=7)
 CREATING_S_MAX: Final = 45
 
 ASK_EVERY_S: Final = 5
+# The "gateways" that are Kiti itself: a holder's credit here, and cash in the hands of staff.
+IN_CREDIT: Final = "credit"
+IN_CASH: Final = "cash"
 # Why money went back that nobody here sent; followed by what tells one such refund from another.
 AT_GATEWAY: Final = "AT_GATEWAY"
 # Attempts to pay one booking: each is a call to a gateway, and a hold lives half an hour.
@@ -75,6 +95,9 @@ class PaymentMethod(StrEnum):
     MOBILE_MONEY = "MOBILE_MONEY"
     BANK_TRANSFER = "BANK_TRANSFER"
     USSD = "USSD"
+    # What Kiti itself takes; no adapter's.
+    CREDIT = "CREDIT"
+    CASH = "CASH"
 
 
 class NoSuchPayment(NotFound):
@@ -87,6 +110,14 @@ class AmountMismatch(Invalid):
 
 class MethodNotAvailable(Invalid):
     """No gateway takes this method in this currency here."""
+
+
+class NoSuchRefund(NotFound):
+    """There is no such refund, or it is not the caller's."""
+
+
+class RefundNotInCash(Conflict):
+    """This refund goes back the way its money came: nobody hands it out."""
 
 
 class BadSignature(Unauthenticated):
@@ -205,6 +236,35 @@ class Refund:
     def wire_status(self) -> RefundWireStatus:
         """The status as clients know it: what is not known reads PENDING."""
         return _REFUND_WIRE[self.status]
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """A payer's bank asks about a receipt, or has taken its money until it decides.
+
+    `due_at`: when the answer is due; None when none is wanted (any more).
+    """
+
+    dispute_id: UUID
+    receipt_id: UUID
+    payment_id: UUID
+    gateway: str
+    gateway_dispute_id: str
+    amount_minor: int
+    currency: str
+    status: DisputeState
+    reason: str
+    opened_at: datetime
+    due_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the bank has the money and has not decided."""
+        return self.status in {"needs_response", "under_review"}
+
+    def moved(self, status: DisputeState) -> "Dispute":
+        """The same dispute in another state."""
+        return replace(self, status=status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import structlog
 
 from kiti.ledger import postings
 from kiti.ledger.service import post
+from kiti.payments import disputing
 from kiti.payments import store_refunds as store
 from kiti.payments.gateways.port import RefundRequest, Refunds, RefundSnapshot
 from kiti.payments.gateways.registry import Gateways
@@ -52,7 +53,10 @@ async def send_refund(db: Database, gateways: Gateways, *, refund_id: UUID) -> b
 
     Safe to run at any time and any number of times: a lease keeps two senders apart.
     """
+    await disputing.look_before_sending(db, gateways, refund_id=refund_id)
     async with db.transaction() as conn:
+        if await disputing.stops_unsent(conn, refund_id=refund_id):
+            return True
         taken = await store.take_refund(conn, refund_id=refund_id, lease_s=LEASE_S)
     if taken is None:
         return False
@@ -85,6 +89,8 @@ async def _advance(db: Database, gateway: Refunds, taken: TakenRefund) -> None:
         await _record_found(db, taken, found)
         return
     async with db.transaction() as conn:
+        if await disputing.stops_again(conn, refund_id=taken.refund_id):
+            return
         if not await store.mark_sent_again(conn, refund_id=taken.refund_id):
             return
     given = _given_minor(taken, found)
@@ -254,7 +260,7 @@ async def post_given(conn: Conn, given: Given | None) -> None:
         refund_id=given.refund_id,
         look=given.looks,
         trip_id=given.trip_id,
-        gateway=given.gateway,
+        out_of=postings.clearing(given.gateway),
         currency=given.currency,
         paid_minor=owed_before - owed_after,
         given_minor=given.after_minor - given.before_minor,

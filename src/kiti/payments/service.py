@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from kiti.jobs.service import enqueue
 from kiti.ledger import postings
 from kiti.ledger.model import Account, Entry
 from kiti.ledger.service import post
@@ -30,27 +29,19 @@ from kiti.payments.model import (
     Refund,
     poll_delay_s,
 )
+from kiti.payments.owing import owe_refund
 from kiti.payments.store_watch import WatchedRow
 from kiti.platform.db import Conn
 from kiti.platform.errors import RateLimited
 from kiti.platform.ids import new_code, new_id
 
-SEND_REFUND: Final = "refund.send"
 VERIFY_PAYMENT: Final = "payment.verify"
 KEY_KEPT: Final = timedelta(hours=24)
 HASTE_S: Final = 30
-NO_CAUSE: Final = UUID(int=0)
 WATCH_LEASE_S: Final = 60
 _REFERENCE: Final = re.compile(r"[A-Z0-9-]{8,64}\Z")
 
 Watched = WatchedRow
-
-
-@dataclass(frozen=True, slots=True)
-class SendRefund:
-    """The payload of a job that moves a refund on."""
-
-    refund_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,11 +219,18 @@ async def new_receipts(
 
 
 async def record_receipt(
-    conn: Conn, *, payment: Payment, received: GatewayReceipt, use: Use, learned_at: datetime
+    conn: Conn,
+    *,
+    payment: Payment,
+    received: GatewayReceipt,
+    use: Use,
+    learned_at: datetime,
+    into: Account | None = None,
 ) -> bool:
     """Keep a receipt with what becomes of it, and owe what is left; False when it is kept already.
 
-    The payment reads SUCCEEDED from then on: the money came. What is owed is sent by a job.
+    The payment reads SUCCEEDED from then on: the money came. What is owed is sent by a job. `into`:
+    the account of the ledger that has it now; None: what its gateway holds for us.
 
     Locks: the payment, after trip and booking.
     """
@@ -256,14 +254,15 @@ async def record_receipt(
     if not is_new:
         return False
     await store.mark_succeeded(conn, payment_id=payment.payment_id)
-    await post(conn, _entries(payment, receipt, received))
+    into = into or postings.clearing(payment.gateway)
+    await post(conn, _entries(payment, receipt, received, into=into))
     left = receipt.amount_minor - use.applied_minor
     if left > 0:
         assert use.refund_reason is not None, "money without a use"  # noqa: S101 (a caller's bug)
         await owe_refund(
             conn,
+            payment=payment,
             receipt=receipt,
-            trip_id=payment.trip_id,
             source=postings.suspense(receipt.receipt_id),
             reason=use.refund_reason,
             amount_minor=left,
@@ -271,14 +270,16 @@ async def record_receipt(
     return True
 
 
-def _entries(payment: Payment, receipt: Receipt, received: GatewayReceipt) -> list[Entry]:
+def _entries(
+    payment: Payment, receipt: Receipt, received: GatewayReceipt, *, into: Account
+) -> list[Entry]:
     """How a receipt stands in the ledger: what came, and what the gateway kept of it."""
     entries = [
         postings.received(
             receipt_id=receipt.receipt_id,
             booking_id=payment.booking_id,
             trip_id=payment.trip_id,
-            gateway=receipt.gateway,
+            into=into,
             currency=receipt.currency,
             amount_minor=receipt.amount_minor,
             applied_minor=receipt.applied_minor,
@@ -296,53 +297,6 @@ def _entries(payment: Payment, receipt: Receipt, received: GatewayReceipt) -> li
             )
         )
     return entries
-
-
-async def owe_refund(
-    conn: Conn,
-    *,
-    receipt: Receipt,
-    trip_id: UUID,
-    source: Account,
-    reason: str,
-    amount_minor: int,
-    cause_id: UUID = NO_CAUSE,
-) -> bool:
-    """Owe so much of a receipt, once for each reason and cause, and send it by a job.
-
-    `source`: the account of the ledger that it comes from: the receipt's suspense, or the funds of
-    the booking it paid for. `cause_id`: which of several that have one reason; NO_CAUSE where there
-    can be one. False when it is owed already.
-
-    Locks: the receipt.
-    """
-    refund_id = new_id()
-    is_new = await store_refunds.insert_refund(
-        conn,
-        refund_id=refund_id,
-        receipt=receipt,
-        reason=reason,
-        cause_id=cause_id,
-        amount_minor=amount_minor,
-    )
-    if not is_new:
-        return False
-    has_so_much = await store_receipts.add_refunded(
-        conn, receipt_id=receipt.receipt_id, amount_minor=amount_minor
-    )
-    assert has_so_much, "a refund larger than its receipt"  # noqa: S101 (rolls the refund back)
-    owed = postings.refund_owed(
-        refund_id=refund_id,
-        source=source,
-        trip_id=trip_id,
-        currency=receipt.currency,
-        amount_minor=amount_minor,
-    )
-    await post(conn, [owed])
-    await enqueue(
-        conn, kind=SEND_REFUND, payload=SendRefund(refund_id), dedupe=str(refund_id), priority=1
-    )
-    return True
 
 
 async def histories(conn: Conn, *, payments: Sequence[Payment]) -> list[History]:

@@ -57,15 +57,20 @@ async def insert_refund(
     reason: str,
     cause_id: UUID,
     amount_minor: int,
+    is_sent: bool,
 ) -> bool:
-    """Owe a refund; False when this receipt has one for this reason and cause."""
+    """Owe a refund; False when this receipt has one for this reason and cause.
+
+    `is_sent`: a job sends it and looks after it; else it waits for a person.
+    """
     inserted = await fetch_value(
         conn,
         """
         INSERT INTO refund (
           refund_id, receipt_id, payment_id, gateway, reason, amount_minor, currency, cause_id,
           created_at, next_try_at)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, t.now, t.now + interval '1 minute'
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, t.now,
+               CASE WHEN $9 THEN t.now + interval '1 minute' ELSE 'infinity' END
         FROM (SELECT clock_timestamp() AS now) AS t
         ON CONFLICT (receipt_id, reason, cause_id) DO NOTHING
         RETURNING true
@@ -78,6 +83,7 @@ async def insert_refund(
         amount_minor,
         receipt.currency,
         cause_id,
+        is_sent,
     )
     return bool(inserted)
 
@@ -104,6 +110,7 @@ async def take_refund(conn: Conn, *, refund_id: UUID, lease_s: int) -> TakenRefu
           JOIN payment_receipt AS c ON c.receipt_id = f.receipt_id
           CROSS JOIN (SELECT clock_timestamp() AS now) AS t
           WHERE f.refund_id = $1 AND (f.status <> 'succeeded' OR f.next_try_at <= t.now)
+            AND f.next_try_at IS DISTINCT FROM 'infinity'
             AND (f.leased_until IS NULL OR f.leased_until <= t.now)
           FOR NO KEY UPDATE OF f
         ) AS due
@@ -243,7 +250,7 @@ async def record_look(
 
 
 async def list_due_refunds(conn: Conn, *, limit: int, is_by_hand: bool) -> list[UUID]:
-    """Refunds to be looked at, the longest waiting first; by hand all that are unfinished.
+    """Refunds to be looked at, the longest waiting first; by hand all unfinished that are sent.
 
     One that succeeded is among them only when it is due: it is looked for once more.
     """
@@ -254,7 +261,8 @@ async def list_due_refunds(conn: Conn, *, limit: int, is_by_hand: bool) -> list[
         FROM (
           SELECT refund_id, next_try_at
           FROM refund
-          WHERE next_try_at <= clock_timestamp() OR ($2 AND status <> 'succeeded')
+          WHERE next_try_at <= clock_timestamp()
+             OR ($2 AND status <> 'succeeded' AND next_try_at IS DISTINCT FROM 'infinity')
           ORDER BY next_try_at NULLS LAST, refund_id
           LIMIT $1
         ) AS due

@@ -12,14 +12,10 @@ import structlog
 from kiti.jobs.service import enqueue
 from kiti.payments import store_events, store_receipts, store_refunds
 from kiti.payments.adopting import ADOPT_REFUNDS, AdoptRefunds
+from kiti.payments.disputing import LOOK_AT_DISPUTES, LookAtDisputes
 from kiti.payments.gateways.port import Gateway, GatewayEvent
-from kiti.payments.service import (
-    SEND_REFUND,
-    VERIFY_PAYMENT,
-    SendRefund,
-    VerifyPayment,
-    find_payment,
-)
+from kiti.payments.owing import SEND_REFUND, SendRefund
+from kiti.payments.service import VERIFY_PAYMENT, VerifyPayment, find_payment
 from kiti.platform.db import Conn, Database
 from kiti.platform.errors import MalformedJson
 from kiti.platform.ids import new_id
@@ -65,6 +61,9 @@ async def _keep(conn: Conn, event: GatewayEvent, *, gateway: str, raw: bytes) ->
     if event.kind == "refund" and event.refund_id is not None:
         await _keep_refund(conn, event, refund_id=event.refund_id, gateway=gateway, raw=raw)
         return
+    if event.kind == "dispute":
+        await _keep_dispute(conn, event, gateway=gateway, raw=raw)
+        return
     if event.kind == "refund" and event.gateway_transaction_id is not None:
         await _keep_stray(conn, event, event.gateway_transaction_id, gateway=gateway, raw=raw)
         return
@@ -109,6 +108,19 @@ async def _keep_stray(
     if known:
         await enqueue(conn, kind=ADOPT_REFUNDS, payload=AdoptRefunds(gateway), dedupe=gateway)
         await store_events.move_event(conn, event_id=kept.event_id, state="done")
+
+
+async def _keep_dispute(conn: Conn, event: GatewayEvent, *, gateway: str, raw: bytes) -> None:
+    """A dispute, of money here or not: the gateway is asked for its disputes."""
+    kept = await _put(conn, event, gateway=gateway, raw=raw, is_ours=True)
+    await enqueue(
+        conn,
+        kind=LOOK_AT_DISPUTES,
+        payload=LookAtDisputes(gateway),
+        dedupe=gateway,
+        priority=2,
+    )
+    await store_events.move_event(conn, event_id=kept.event_id, state="done")
 
 
 async def _put(
