@@ -18,7 +18,7 @@ class Inside:
         self.task = asyncio.create_task(self._stay(gates, key))
 
     async def _stay(self, gates: Gates, key: str) -> None:
-        async with gates.enter(key):
+        async with gates.within(key):
             self.came.set()
             await self._go
 
@@ -69,14 +69,14 @@ async def test_who_waits_too_long_is_refused_and_while_nobody_moves_all_are_at_o
     stuck = Inside(gates)
     await rounds()
     with pytest.raises(Overloaded) as refused:
-        async with asyncio.timeout(10), gates.enter("trip"):
+        async with asyncio.timeout(10), gates.within("trip"):
             pass
     assert refused.value.retry_after_s == 1
     at_once = Inside(gates)
     await rounds()
     assert isinstance(at_once.task.exception(), Overloaded)
     await stuck.leave()
-    async with gates.enter("trip"):
+    async with gates.within("trip"):
         pass
 
 
@@ -85,7 +85,7 @@ async def test_more_than_so_many_do_not_wait() -> None:
     inside, waiting = Inside(gates), Inside(gates)
     await rounds()
     with pytest.raises(Overloaded):
-        async with gates.enter("trip"):
+        async with gates.within("trip"):
             pass
     await inside.leave()
     await rounds()

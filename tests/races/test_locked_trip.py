@@ -109,7 +109,7 @@ async def test_twin_without_the_gate_one_locked_trip_stops_all_sales(
 ) -> None:
     locked, other = await make_trips(live_db, 2)
     async with pool(dsn) as db:
-        ungated = Database(db._pool, deadlines=DEADLINES, about_max=BUYERS)
+        ungated = Database(db.pool, deadlines=DEADLINES, about_max=BUYERS)
         async with site(ungated) as client, rush(live_db, client, locked, stuck=SIZE):
             answer = await reserve(client, other, 0)
             assert answer.status_code == 503

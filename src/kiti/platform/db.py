@@ -7,13 +7,7 @@ A function that takes `db: Database` begins and commits its own transaction; one
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    nullcontext,
-    suppress,
-)
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, LiteralString, Protocol, TypeVar, cast
 
 import asyncpg
@@ -23,7 +17,7 @@ from asyncpg.transaction import Transaction
 
 from kiti.platform.deadlines import DeadlineConnection, Deadlines
 from kiti.platform.errors import DatabaseUnavailable, Overloaded
-from kiti.platform.gates import Gates
+from kiti.platform.gates import Gate, Gates
 
 log: Final = structlog.get_logger("kiti.db")
 
@@ -100,20 +94,20 @@ class Database:
         turn: asyncio.Semaphore | None = None,
         about_max: int = ABOUT_MAX,
     ) -> None:
-        self._pool = pool
-        self._deadlines = deadlines or Deadlines()
-        self._turn = turn
-        self._gates = Gates(at_once=about_max)
+        self.pool = pool
+        self.deadlines = deadlines or Deadlines()
+        self.turn = turn
+        self.gates = Gates(at_once=about_max)
         self._running_on: set[asyncio.Task[None]] = set()
         self.express = (
-            self if turn is None else Database(pool, deadlines=self._deadlines, about_max=1)
+            self if turn is None else Database(pool, deadlines=self.deadlines, about_max=1)
         )
 
     async def close(self) -> None:
         """Close the pool once its connections are back, or 10 seconds have passed."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._deadlines.close_s):
-                await self._pool.close()
+            async with asyncio.timeout(self.deadlines.close_s):
+                await self.pool.close()
 
     @asynccontextmanager
     async def connection(self, *, about: Hashable = None) -> AsyncGenerator[Conn]:
@@ -126,35 +120,15 @@ class Database:
             DatabaseUnavailable: none came in time, or the database went away meanwhile.
             Overloaded: too many wait already, for a connection or for this thing.
         """
+        loan = _Loan(self)
+        conn = await loan.take(about)
         try:
-            async with (
-                nullcontext() if about is None else self._gates.enter(about),
-                self._in_turn(),
-                self._pool.acquire(timeout=self._deadlines.wait_s) as conn,
-            ):
-                try:
-                    yield conn
-                except asyncpg.ReadOnlySQLTransactionError:  # another server leads by now
-                    conn.terminate()
-                    await self._pool.expire_connections()
-                    raise
-        except _AWAY as error:
-            raise DatabaseUnavailable(retry_after_s=1) from error
-
-    @asynccontextmanager
-    async def _in_turn(self) -> AsyncGenerator[None]:
-        if self._turn is None:
-            yield
-            return
-        try:
-            async with asyncio.timeout(self._deadlines.wait_s):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise Overloaded(retry_after_s=1) from None
-        try:
-            yield
-        finally:
-            self._turn.release()
+            yield conn
+        except BaseException as error:
+            await loan.give_back(error)
+            _tell_away(error)
+            raise
+        await loan.give_back(None)
 
     @asynccontextmanager
     async def transaction(self, *, about: Hashable = None) -> AsyncGenerator[Conn]:
@@ -164,8 +138,10 @@ class Database:
             DatabaseUnavailable, Overloaded: as `connection`. When COMMIT was sent and not answered,
                 the detail says so: it may be done.
         """
-        async with AsyncExitStack() as stack:
-            conn = await stack.enter_async_context(self.connection(about=about))
+        loan = _Loan(self)
+        conn = await loan.take(about)
+        committing: asyncio.Future[None] | None = None
+        try:
             transaction = conn.transaction()
             await transaction.start()
             try:
@@ -174,25 +150,23 @@ class Database:
                 await _roll_back(conn, transaction)
                 raise
             committing = asyncio.ensure_future(transaction.commit())
-            try:
-                await _answered(committing, within_s=self._deadlines.commit_s)
-            except _AWAY as error:
-                raise DatabaseUnavailable(OUTCOME_UNKNOWN, retry_after_s=1) from error
-            finally:
-                if not committing.done():
-                    self._let_run_on(committing, stack.pop_all())
+            await _answered(committing, within_s=self.deadlines.commit_s)
+        except BaseException as error:
+            if committing is None or committing.done():
+                await loan.give_back(error)
+            else:
+                self._let_run_on(committing, loan)
+            _tell_away(error, None if committing is None else OUTCOME_UNKNOWN)
+            raise
+        await loan.give_back(None)
 
-    def _let_run_on(self, committing: "asyncio.Future[None]", holding: AsyncExitStack) -> None:
+    def _let_run_on(self, committing: "asyncio.Future[None]", loan: "_Loan") -> None:
         """Keep the connection with a COMMIT that nobody waits for any more, until it has ended."""
 
         async def run_on() -> None:
-            try:
-                async with holding:
-                    await committing
-            except (DatabaseUnavailable, asyncpg.PostgresError) as error:
-                log.warning("a commit was given up", error=str(error.__cause__ or error))
-            else:
-                log.warning("a commit was late")
+            (error,) = await asyncio.gather(committing, return_exceptions=True)
+            log.warning("a commit was late", error=None if error is None else type(error).__name__)
+            await loan.give_back(error)
 
         task = asyncio.create_task(run_on())
         self._running_on.add(task)
@@ -221,6 +195,76 @@ class Database:
         raise AssertionError
 
 
+class _Loan:
+    """A connection lent to a caller: taken and given back in two calls, for it may outlive him."""
+
+    __slots__ = ("_conn", "_db", "_gate", "_has_turn", "_lending")
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._gate: Gate | None = None
+        self._has_turn = False
+        self._lending: AbstractAsyncContextManager[Conn] | None = None
+        self._conn: Conn | None = None
+
+    async def take(self, about: Hashable) -> Conn:
+        """Wait for the thing's gate, then for a turn, then for a connection."""
+        db = self._db
+        if about is not None:
+            self._gate = await db.gates.enter(about)
+        try:
+            if db.turn is not None:
+                await self._take_turn(db.turn)
+            lending = db.pool.acquire(timeout=db.deadlines.wait_s)
+            self._conn = await lending.__aenter__()
+        except BaseException as error:
+            await self.give_back(error)
+            _tell_away(error)
+            raise
+        self._lending = lending
+        return self._conn
+
+    async def _take_turn(self, turn: asyncio.Semaphore) -> None:
+        if turn.locked():
+            try:
+                async with asyncio.timeout(self._db.deadlines.wait_s):
+                    await turn.acquire()
+            except TimeoutError:
+                raise Overloaded(retry_after_s=1) from None
+        else:
+            await turn.acquire()  # at once
+        self._has_turn = True
+
+    async def give_back(self, error: BaseException | None) -> None:
+        """Give back what was taken; `error`: what the work ended by."""
+        try:
+            if self._lending is not None:
+                await self._return(self._lending, error)
+        finally:
+            if self._has_turn and self._db.turn is not None:
+                self._db.turn.release()
+            if self._gate is not None:
+                self._db.gates.leave(self._gate, error)
+
+    async def _return(
+        self, lending: AbstractAsyncContextManager[Conn], error: BaseException | None
+    ) -> None:
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._conn is not None:
+            self._conn.terminate()  # another server leads by now
+            await self._db.pool.expire_connections()
+        with suppress(*_AWAY):  # it is closed then; the work has ended as it has
+            if error is None:
+                await lending.__aexit__(None, None, None)
+            else:
+                await lending.__aexit__(type(error), error, error.__traceback__)
+
+
+def _tell_away(error: BaseException, detail: str | None = None) -> None:
+    """Raise what callers know, when the database is away: one refusal, whatever the driver said."""
+    if isinstance(error, _AWAY):
+        raise DatabaseUnavailable(detail, retry_after_s=1) from error
+
+
 async def _roll_back(conn: Conn, transaction: Transaction) -> None:
     """Undo the transaction; where that cannot be said any more, the connection's end does it."""
     undoing = asyncio.ensure_future(transaction.rollback())
@@ -243,15 +287,29 @@ async def _answered(ending: "asyncio.Future[None]", *, within_s: float | None) -
     """
     cancelled: asyncio.CancelledError | None = None
     loop = asyncio.get_running_loop()
-    until_s = None if within_s is None else loop.time() + within_s
-    while not ending.done():
-        left_s = None if until_s is None else until_s - loop.time()
-        if left_s is not None and left_s <= 0:
-            raise cancelled or TimeoutError
+    alarm = None
+    is_late = False
+
+    def wake(by: object = None) -> None:
+        nonlocal is_late
+        is_late = by is None
+        if not waking.done():
+            waking.set_result(None)
+
+    if within_s is not None:
+        alarm = loop.call_later(within_s, wake)
+    while not (ending.done() or is_late):
+        waking = loop.create_future()
+        ending.add_done_callback(wake)
         try:
-            await asyncio.wait((ending,), timeout=left_s)
+            await waking
         except asyncio.CancelledError as error:
             cancelled = error
+    ending.remove_done_callback(wake)
+    if alarm is not None:
+        alarm.cancel()
+    if not ending.done():
+        raise cancelled or TimeoutError
     if cancelled is None:
         ending.result()
         return

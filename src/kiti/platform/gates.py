@@ -15,9 +15,10 @@ from kiti.platform.errors import DomainError, Overloaded, Unavailable
 
 
 @dataclass(slots=True)
-class _Gate:
-    """`moved_at_s`: when somebody last came out well, or the gate was first used."""
+class Gate:
+    """One key's. `moved_at_s`: when somebody last came out well, or the gate was first used."""
 
+    key: Hashable
     moved_at_s: float
     inside: int = 0
     waiting: deque["asyncio.Future[None]"] = field(default_factory=deque["asyncio.Future[None]"])
@@ -34,34 +35,46 @@ class Gates:
         self._at_once = at_once
         self._patience_s = patience_s
         self._waiting_max = waiting_max
-        self._gates: dict[Hashable, _Gate] = {}
+        self._gates: dict[Hashable, Gate] = {}
 
     @asynccontextmanager
-    async def enter(self, key: Hashable) -> AsyncGenerator[None]:
+    async def within(self, key: Hashable) -> AsyncGenerator[None]:
         """Be inside the key's gate for the length of the block.
+
+        Raises:
+            Overloaded: as `enter`.
+        """
+        gate = await self.enter(key)
+        try:
+            yield
+        except BaseException as error:
+            self.leave(gate, error)
+            raise
+        self.leave(gate, None)
+
+    async def enter(self, key: Hashable) -> Gate:
+        """Go in; the caller leaves the gate by `leave`.
 
         Raises:
             Overloaded: it was not let in.
         """
         gate = self._gates.get(key)
         if gate is None:
-            gate = self._gates[key] = _Gate(monotonic_s())
+            gate = self._gates[key] = Gate(key, monotonic_s())
         if gate.inside < self._at_once:
             gate.inside += 1
         else:
-            await self._wait(key, gate)
-        try:
-            yield
-        except DomainError as error:
-            if not isinstance(error, Unavailable):  # a refusal came through as well
-                gate.moved_at_s = monotonic_s()
-            raise
-        else:
-            gate.moved_at_s = monotonic_s()
-        finally:
-            self._leave(key, gate)
+            await self._wait(gate)
+        return gate
 
-    async def _wait(self, key: Hashable, gate: _Gate) -> None:
+    def leave(self, gate: Gate, error: BaseException | None) -> None:
+        """Come out, by `error` or well; a refusal that is not our own fault is well too."""
+        is_refusal = isinstance(error, DomainError) and not isinstance(error, Unavailable)
+        if error is None or is_refusal:
+            gate.moved_at_s = monotonic_s()
+        self._pass_on(gate)
+
+    async def _wait(self, gate: Gate) -> None:
         is_stuck = monotonic_s() - gate.moved_at_s > self._patience_s
         if is_stuck or len(gate.waiting) >= self._waiting_max:
             raise Overloaded(retry_after_s=1)
@@ -72,7 +85,7 @@ class Gates:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():  # let in at the moment of giving up
-                self._leave(key, gate)
+                self._pass_on(gate)
             else:
                 with suppress(ValueError):
                     gate.waiting.remove(turn)
@@ -80,7 +93,7 @@ class Gates:
                 raise Overloaded(retry_after_s=1) from None
             raise
 
-    def _leave(self, key: Hashable, gate: _Gate) -> None:
+    def _pass_on(self, gate: Gate) -> None:
         """Give the place to the next who waits; else it is free."""
         while gate.waiting:
             turn = gate.waiting.popleft()
@@ -89,4 +102,4 @@ class Gates:
                 return
         gate.inside -= 1
         if gate.inside == 0:
-            del self._gates[key]
+            del self._gates[gate.key]
