@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from threading import Event
 
 import pytest
 
@@ -80,6 +81,29 @@ async def test_who_waits_too_long_is_refused_and_while_nobody_moves_all_are_at_o
         pass
 
 
+async def test_a_process_that_is_too_busy_to_look_makes_nobody_late() -> None:
+    """Buyers who came while the loop was held up longer than the patience are let in after all."""
+    gates = Gates(at_once=1, patience_s=0.05)
+    inside, waiting = Inside(gates), Inside(gates)
+    await rounds()
+    Event().wait(0.3)  # the whole loop stands still
+    await inside.leave()
+    await rounds()
+    assert waiting.came.is_set()
+    await waiting.leave()
+
+
+async def test_twin_a_deadline_of_the_clock_refuses_them() -> None:
+    inside = asyncio.Lock()
+    await inside.acquire()
+    waiting = asyncio.create_task(asyncio.wait_for(inside.acquire(), 0.05))
+    await rounds()
+    Event().wait(0.3)
+    asyncio.get_running_loop().call_later(0.01, inside.release)
+    with pytest.raises(TimeoutError):
+        await waiting
+
+
 async def test_more_than_so_many_do_not_wait() -> None:
     gates = Gates(at_once=1, patience_s=30, waiting_max=1)
     inside, waiting = Inside(gates), Inside(gates)
@@ -104,9 +128,9 @@ async def test_a_refusal_comes_through_as_well_a_failure_does_not(
     error: Callable[[], DomainError], *, moves: bool
 ) -> None:
     gates = Gates(at_once=2, patience_s=0.1)
-    one, other = Inside(gates), Inside(gates)
-    await rounds()
-    await asyncio.wait((one.task,), timeout=0.2)  # nobody has moved for longer than the patience
+    one, other, early = Inside(gates), Inside(gates), Inside(gates)
+    await asyncio.wait((early.task,), timeout=10)  # nobody moves until he is refused
+    assert isinstance(early.task.exception(), Overloaded)
     await one.leave(error())
     third = Inside(gates)
     await rounds()

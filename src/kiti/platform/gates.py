@@ -10,30 +10,36 @@ from collections.abc import AsyncGenerator, Hashable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from kiti.platform.clock import monotonic_s
 from kiti.platform.errors import DomainError, Overloaded, Unavailable
+
+_TICKS = 10  # of the patience
 
 
 @dataclass(slots=True)
 class Gate:
-    """One key's. `moved_at_s`: when somebody last came out well, or the gate was first used."""
+    """One key's. `still`: ticks since one came out well; `waiting`: with the tick they came at."""
 
     key: Hashable
-    moved_at_s: float
     inside: int = 0
-    waiting: deque["asyncio.Future[None]"] = field(default_factory=deque["asyncio.Future[None]"])
+    now: int = 0
+    still: int = 0
+    waiting: deque[tuple[int, "asyncio.Future[None]"]] = field(
+        default_factory=deque[tuple[int, "asyncio.Future[None]"]]
+    )
+    ticking: asyncio.TimerHandle | None = None
 
 
 class Gates:
     """A gate for each key: `at_once` are let in, first come first served.
 
-    Who waits is refused after `patience_s`, at once when nobody has come out well for as long, or
-    when `waiting_max` wait already.
+    When nobody has come out well for `patience_s`, all who wait are refused, and who comes then is
+    at once; so is who has waited three times as long, and who finds `waiting_max` there. Time is
+    counted in ticks of the loop: while the process itself is too busy to look, nobody is late.
     """
 
-    def __init__(self, *, at_once: int, patience_s: float = 1.0, waiting_max: int = 1000) -> None:
+    def __init__(self, *, at_once: int, patience_s: float = 1.0, waiting_max: int = 5000) -> None:
         self._at_once = at_once
-        self._patience_s = patience_s
+        self._tick_s = patience_s / _TICKS
         self._waiting_max = waiting_max
         self._gates: dict[Hashable, Gate] = {}
 
@@ -60,7 +66,7 @@ class Gates:
         """
         gate = self._gates.get(key)
         if gate is None:
-            gate = self._gates[key] = Gate(key, monotonic_s())
+            gate = self._gates[key] = Gate(key)
         if gate.inside < self._at_once:
             gate.inside += 1
         else:
@@ -71,35 +77,47 @@ class Gates:
         """Come out, by `error` or well; a refusal that is not our own fault is well too."""
         is_refusal = isinstance(error, DomainError) and not isinstance(error, Unavailable)
         if error is None or is_refusal:
-            gate.moved_at_s = monotonic_s()
+            gate.still = 0
         self._pass_on(gate)
 
     async def _wait(self, gate: Gate) -> None:
-        is_stuck = monotonic_s() - gate.moved_at_s > self._patience_s
-        if is_stuck or len(gate.waiting) >= self._waiting_max:
+        if gate.still >= _TICKS or len(gate.waiting) >= self._waiting_max:
             raise Overloaded(retry_after_s=1)
-        turn = asyncio.get_running_loop().create_future()
-        gate.waiting.append(turn)
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
+        place = (gate.now, turn)
+        gate.waiting.append(place)
+        if gate.ticking is None:
+            gate.ticking = loop.call_later(self._tick_s, self._tick, gate, loop)
         try:
-            async with asyncio.timeout(self._patience_s):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():  # let in at the moment of giving up
-                self._pass_on(gate)
-            else:
-                with suppress(ValueError):
-                    gate.waiting.remove(turn)
-            if isinstance(error, TimeoutError):
-                raise Overloaded(retry_after_s=1) from None
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled() and turn.exception() is None:
+                self._pass_on(gate)  # let in at the moment of giving up
+            with suppress(ValueError):
+                gate.waiting.remove(place)
             raise
+
+    def _tick(self, gate: Gate, loop: asyncio.AbstractEventLoop) -> None:
+        """Time has passed at a gate where somebody has had to wait."""
+        gate.now += 1
+        gate.still += 1
+        is_stuck = gate.still >= _TICKS
+        while gate.waiting and (is_stuck or gate.now - gate.waiting[0][0] >= 3 * _TICKS):
+            _, turn = gate.waiting.popleft()
+            if not turn.done():
+                turn.set_exception(Overloaded(retry_after_s=1))
+        gate.ticking = loop.call_later(self._tick_s, self._tick, gate, loop)
 
     def _pass_on(self, gate: Gate) -> None:
         """Give the place to the next who waits; else it is free."""
         while gate.waiting:
-            turn = gate.waiting.popleft()
+            _, turn = gate.waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 return
         gate.inside -= 1
         if gate.inside == 0:
             del self._gates[gate.key]
+            if gate.ticking is not None:
+                gate.ticking.cancel()
