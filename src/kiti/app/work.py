@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from kiti.booking.closing import close_trips
 from kiti.booking.sweeping import expire_seats
 from kiti.checkout import jobs as paying
 from kiti.checkout.till import Till
@@ -20,7 +19,6 @@ def jobs_of(till: Till) -> Sequence[NamedJob]:
     """The named jobs with their schedules, in UTC."""
     return [
         NamedJob("expire-seats", "every 5s", expire_seats),
-        NamedJob("close-trips", "every 60s", close_trips),
         NamedJob("cleanup-idempotency", "17 3 * * *", cleanup_idempotency),
         NamedJob("make-trips", "30 2 * * *", make_trips),
         *paying.named_jobs(till),

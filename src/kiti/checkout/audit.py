@@ -13,6 +13,7 @@ async def audit(conn: Conn) -> list[Finding]:
         *await store_audit.misbooked_refunds(conn),
         *await store_audit.money_in_suspense(conn),
         *await store_audit.misbooked_funds(conn),
+        *await store_audit.unearned_departures(conn),
         *await store_audit.misbooked_cancellations(conn),
         *await store_audit.unfinished_cancellations(conn),
         *await store_audit.bookings_of_cancelled_trips(conn),

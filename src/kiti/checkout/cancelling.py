@@ -5,6 +5,7 @@ from uuid import UUID
 from kiti.booking.model import Booking, BookingNotConfirmed
 from kiti.booking.service import cancel_seats, get_booking, lock_trip, sheet_of
 from kiti.checkout import store_cancelling as store
+from kiti.checkout.earning import take_back
 from kiti.checkout.offers import Offer, OfferExpired
 from kiti.checkout.owing import owe_back
 from kiti.ledger import postings
@@ -23,7 +24,8 @@ async def cancel_under_offer(
     """Give back the seats of an offer, and owe what it promised; the booking after it.
 
     What goes back comes out of the receipts that paid, the way it came, or is the holder's credit
-    at once; what is kept is the operator's from then on.
+    at once; what is kept is the operator's from then on. After departure, when all was earned, what
+    goes back is taken of the operator again.
 
     Raises:
         NoSuchBooking, BookingNotConfirmed.
@@ -43,6 +45,9 @@ async def cancel_under_offer(
     await store.insert_cancellation(
         conn, cancellation_id=cancellation_id, trip_id=booking.trip_id, offer=offer
     )
+    is_earned = await take_back(
+        conn, booking=booking, amount_minor=offer.amount.amount_minor, cause_id=cancellation_id
+    )
     if offer.method == "ORIGINAL":
         await owe_back(
             conn,
@@ -51,14 +56,14 @@ async def cancel_under_offer(
             reason=REASON,
             cause_id=cancellation_id,
         )
-    await post(conn, _entries(booking, offer, cancellation_id, operator_id=sheet.operator_id))
+    entries = _credited(booking, offer, cancellation_id)
+    if not is_earned:  # else what is kept is the operator's already
+        entries += _kept(booking, offer, cancellation_id, operator_id=sheet.operator_id)
+    await post(conn, entries)
     return after
 
 
-def _entries(
-    booking: Booking, offer: Offer, cancellation_id: UUID, *, operator_id: UUID
-) -> list[Entry]:
-    """What the ledger tells beside the refund: the credit given, and what is kept."""
+def _credited(booking: Booking, offer: Offer, cancellation_id: UUID) -> list[Entry]:
     entries: list[Entry] = []
     if offer.method == "CREDIT" and offer.amount.amount_minor:
         entries.append(
@@ -71,6 +76,13 @@ def _entries(
                 amount_minor=offer.amount.amount_minor,
             )
         )
+    return entries
+
+
+def _kept(
+    booking: Booking, offer: Offer, cancellation_id: UUID, *, operator_id: UUID
+) -> list[Entry]:
+    entries: list[Entry] = []
     if offer.kept.amount_minor:
         entries.append(
             postings.kept_on_cancel(

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
+from kiti.booking.closing import close_trips
 from kiti.booking.service import RELEASED_JOB
 from kiti.checkout.adopting import adopt_refunds
+from kiti.checkout.earning import earn_departed
 from kiti.checkout.till import Till
 from kiti.checkout.trip_cancelling import TRIP_CANCELLED, CancelledTrip, cancel_bookings
 from kiti.checkout.watching import (
@@ -32,6 +34,7 @@ from kiti.platform.db import Database
 POLL_EVERY: Final = "every 15s"
 RETRY_EVERY: Final = "every 30s"
 RECONCILE_EVERY: Final = "every 1h"
+CLOSE_EVERY: Final = "every 60s"
 
 
 def handlers(till: Till) -> Mapping[str, Handler]:
@@ -84,7 +87,11 @@ def named_jobs(till: Till) -> list[NamedJob]:
             await look_at_disputes(db, till.gateways, gateway=name)
         return sum([await adopt_refunds(db, till, AdoptRefunds(name)) for name in names])
 
+    async def close(db: Database) -> int:
+        return await close_trips(db) + await earn_departed(db)
+
     return [
+        NamedJob("close-trips", CLOSE_EVERY, close),
         NamedJob("reconcile-settlements", RECONCILE_EVERY, reconcile),
         NamedJob("poll-payments", POLL_EVERY, poll, run_by_hand=poll_by_hand),
         NamedJob("retry-refunds", RETRY_EVERY, retry, run_by_hand=retry_by_hand),

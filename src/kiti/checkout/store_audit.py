@@ -98,7 +98,10 @@ async def money_in_suspense(conn: Conn) -> list[Finding]:
 
 
 async def misbooked_funds(conn: Conn) -> list[Finding]:
-    """Invariants 2 and 3: the funds of a sold booking are the fares of the seats it still has."""
+    """Invariants 2 and 3: the funds of a sold booking are the fares of the seats it still has.
+
+    Once its trip has left and they are earned, it has none.
+    """
     return await fetch_all(
         conn,
         Finding,
@@ -109,12 +112,35 @@ async def misbooked_funds(conn: Conn) -> list[Finding]:
         LEFT JOIN ledger_balance AS l
           ON l.kind = 'passenger_funds' AND l.owner = b.booking_id::text
           AND l.currency = b.currency AND l.trip_id = b.trip_id
+        LEFT JOIN ledger_entry AS e
+          ON e.source_type = 'booking' AND e.source_id = b.booking_id AND e.purpose = 'earned'
+          AND e.trip_id = b.trip_id
         CROSS JOIN LATERAL (
           SELECT coalesce(sum(s.fare), 0) AS minor
           FROM unnest(b.seats, b.fares_minor) AS s (seat, fare)
-          WHERE s.seat <> ALL (b.cancelled_seats)
+          WHERE s.seat <> ALL (b.cancelled_seats) AND e.entry_id IS NULL
         ) AS due
         WHERE b.status IN ('confirmed', 'cancelled') AND coalesce(l.balance_minor, 0) <> due.minor
+        ORDER BY b.booking_id
+        LIMIT 100
+        """,
+    )
+
+
+async def unearned_departures(conn: Conn) -> list[Finding]:
+    """Invariant 6: what was paid for a trip is earned soon after it has left."""
+    return await fetch_all(
+        conn,
+        Finding,
+        """
+        SELECT 'what was paid for a trip that left is earned' AS invariant,
+               'booking ' || b.booking_id AS subject
+        FROM ledger_balance AS l
+        JOIN trip AS t ON t.trip_id = l.trip_id
+        JOIN trip_inventory AS inv ON inv.trip_id = l.trip_id
+        JOIN booking AS b ON b.trip_id = l.trip_id AND b.booking_id::text = l.owner
+        WHERE l.kind = 'passenger_funds' AND l.balance_minor > 0 AND b.status = 'confirmed'
+          AND inv.status <> 'cancelled' AND t.starts_at < clock_timestamp() - interval '1 day'
         ORDER BY b.booking_id
         LIMIT 100
         """,

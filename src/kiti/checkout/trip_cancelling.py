@@ -15,6 +15,7 @@ from kiti.booking import closing
 from kiti.booking.model import TripDeparted
 from kiti.booking.service import cancel_seats, get_booking, lock_trip, release_hold
 from kiti.checkout import store_trip_cancelling as store
+from kiti.checkout.earning import take_back
 from kiti.checkout.owing import owe_back
 from kiti.checkout.store_trip_cancelling import Cancellation
 from kiti.jobs.model import error_name
@@ -164,4 +165,6 @@ async def _end_booking(conn: Conn, booking_id: UUID) -> None:
     fares = zip(booking.seats, booking.fares_minor, strict=True)
     due = {seat: minor for seat, minor in fares if seat not in booking.cancelled_seats}
     await cancel_seats(conn, booking_id=booking_id, seats=list(due))
-    await owe_back(conn, booking=booking, amount_minor=sum(due.values()), reason=REASON)
+    amount = sum(due.values())
+    await take_back(conn, booking=booking, amount_minor=amount, cause_id=booking_id)
+    await owe_back(conn, booking=booking, amount_minor=amount, reason=REASON)

@@ -64,6 +64,25 @@ async def balance(conn: Conn, account: Account, *, currency: str) -> int:
     return total if account.kind.side in {"asset", "expense"} else -total
 
 
+async def lock_held(conn: Conn, account: Account, *, currency: str) -> int:
+    """What an account with a floor holds, which nobody else changes until the transaction ends.
+
+    Of those that an operator or a holder has in all, not of the money of one sale.
+
+    Locks: the balance.
+    """
+    return await store.lock_held(conn, kind=account.kind, owner=account.owner, currency=currency)
+
+
+async def list_lines_by_cause(
+    conn: Conn, *, source_type: str, source_id: UUID, purpose: str, trip_id: UUID
+) -> list[Line]:
+    """The lines of the entry that has this source and purpose; none when it was not posted."""
+    return await store.list_lines_by_cause(
+        conn, source_type=source_type, source_id=source_id, purpose=purpose, trip_id=trip_id
+    )
+
+
 async def list_held(conn: Conn, account: Account) -> list[Money]:
     """What an account with a floor holds, in each currency that it has any of."""
     rows = await store.list_held(conn, kind=account.kind, owner=account.owner)

@@ -56,6 +56,47 @@ async def list_lines_of(conn: Conn, *, entry_id: UUID) -> list[Line]:
     )
 
 
+async def list_lines_by_cause(
+    conn: Conn, *, source_type: str, source_id: UUID, purpose: str, trip_id: UUID
+) -> list[Line]:
+    """The lines of the entry of this source and purpose, in order; none when there is none."""
+    return await fetch_all(
+        conn,
+        Line,
+        """
+        SELECT e.entry_id, e.trip_id, e.source_type, e.source_id, e.purpose, e.currency, e.reverses,
+               e.occurred_at, p.line, p.kind, p.owner, p.amount_minor
+        FROM ledger_entry AS e
+        JOIN ledger_posting AS p ON p.entry_id = e.entry_id AND p.trip_id = e.trip_id
+        WHERE e.source_type = $1 AND e.source_id = $2 AND e.purpose = $3 AND e.trip_id = $4
+        ORDER BY p.line
+        LIMIT 1000
+        """,
+        source_type,
+        source_id,
+        purpose,
+        trip_id,
+    )
+
+
+async def lock_held(conn: Conn, *, kind: str, owner: str, currency: str) -> int:
+    """What is owed in all on an account with a floor, not of one sale. Locks: the balance."""
+    held = await fetch_value(
+        conn,
+        """
+        SELECT balance_minor
+        FROM ledger_balance
+        WHERE kind = $1 AND owner = $2 AND currency = $3
+          AND trip_id = '00000000-0000-0000-0000-000000000000'
+        FOR NO KEY UPDATE
+        """,
+        kind,
+        owner,
+        currency,
+    )
+    return held or 0
+
+
 async def sum_account(conn: Conn, *, kind: str, owner: str, currency: str) -> int:
     """Debits less credits of one account in one currency, minor units."""
     return await fetch_value(
