@@ -283,7 +283,7 @@ async def test_disputes_are_told_with_their_deadline(stripe_bench: StripeBench) 
     inquiry, dispute = found
     assert (inquiry.status, dispute.status) == ("INQUIRY", "NEEDS_RESPONSE")
     assert dispute.gateway_transaction_id == transaction_id
-    assert dispute.money == NAIRA
+    assert gateway.from_wire(dispute.amount, dispute.currency or "") == NAIRA
     assert dispute.due_at is not None
     assert timedelta(hours=23) < dispute.due_at - utc_now() < timedelta(hours=25)
     await stripe_bench.steer(f"/disputes/{dispute.gateway_dispute_id}", status="lost")

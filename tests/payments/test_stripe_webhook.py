@@ -195,7 +195,6 @@ def test_events_of_a_refund_name_ours_by_its_metadata() -> None:
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        ("charge.dispute.created", {"object": "dispute", "id": "du_1", "payment_intent": "pi_1"}),
         ("payout.paid", {"object": "payout", "id": "po_1"}),
         ("payment_intent.succeeded", INTENT | {"metadata": {}}),
         ("checkout.session.completed", SESSION | {"client_reference_id": None}),
@@ -257,3 +256,14 @@ async def test_the_adapter_reads_its_own_clock() -> None:
         assert gateway.parse_webhook(RAW, {"stripe-signature": HEADER})
         with pytest.raises(BadSignature):
             gateway.parse_webhook(RAW, {})
+
+
+def test_an_event_of_a_dispute_names_its_payment_and_claims_no_money() -> None:
+    data = {"object": "dispute", "id": "du_1", "payment_intent": "pi_1"}
+    event = an_event("charge.dispute.created", data)
+    assert (event.kind, event.gateway_transaction_id, event.is_success) == (
+        "dispute",
+        "pi_1",
+        False,
+    )
+    assert (event.reference, event.refund_id) == (None, None)

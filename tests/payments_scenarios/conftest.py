@@ -31,3 +31,19 @@ async def pages(cluster: Cluster, worker_id: str) -> AsyncGenerator[pages_site.S
     """The whole product with its pages, on a database of its own."""
     async with pages_site.open_site(cluster, f"kiti_scenarios_{worker_id}") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def shared_both(dsn: str) -> AsyncGenerator[payments_site.Site]:
+    async with payments_site.open_site(dsn, has_stripe=True) as site:
+        yield site
+
+
+@pytest.fixture
+async def both(
+    shared_both: payments_site.Site, live_db: Database
+) -> AsyncGenerator[payments_site.Site]:
+    """The API alone with both gateways, on a database emptied after each test."""
+    await shared_both.sandbox.control("POST", "/reset")
+    yield shared_both
+    await shared_both.sandbox.control("POST", "/reset")

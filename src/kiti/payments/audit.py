@@ -1,6 +1,6 @@
 """The invariants of this slice, on the live database."""
 
-from kiti.payments import store_audit
+from kiti.payments import store_audit, store_disputes
 from kiti.platform.audit import Finding
 from kiti.platform.db import Conn
 
@@ -19,4 +19,6 @@ async def audit(conn: Conn) -> list[Finding]:
         *await store_audit.wrongly_given(conn),
         *await store_audit.lost_refunds(conn),
         *await store_audit.stuck_events(conn),
+        *await store_disputes.unsettled_disputes(conn),
+        *await store_disputes.refunds_of_disputed(conn),
     ]

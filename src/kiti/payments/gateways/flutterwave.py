@@ -22,6 +22,7 @@ from kiti.payments.gateways.port import (
     Capabilities,
     CheckoutRequest,
     CheckoutResult,
+    DisputeSnapshot,
     GatewayEvent,
     PaymentSnapshot,
     RefundRecord,
@@ -235,6 +236,28 @@ class Flutterwave:
             if _is_last_page(reply.body, page) or not items:
                 return found
         log.error("too many refunds to be listed", pages=REFUND_PAGES_MAX)
+        return None
+
+    async def list_disputes(self, *, since: datetime) -> list[DisputeSnapshot] | None:
+        """All chargebacks raised since then, as far as they can be read."""
+        found: dict[str, DisputeSnapshot] = {}
+        for page in range(1, PAGES_MAX + 1):
+            params = {"from": since.strftime("%Y-%m-%d"), "page": str(page)}
+            reply = await self._call("GET", "/chargebacks", params=params)
+            items = reply.body.get("data")
+            if not reply.is_ok or not isinstance(items, list):
+                log.warning("chargebacks not told", reason=reply.reason)
+                return None
+            for item in cast("list[object]", items):
+                try:
+                    read = wire.read_dispute(item)
+                except ValueError as error:
+                    log.warning("a chargeback cannot be read", reason=str(error))
+                    continue
+                found[read.gateway_dispute_id] = read
+            if _is_last_page(reply.body, page) or not items:
+                return list(found.values())
+        log.error("too many chargebacks to be listed", pages=PAGES_MAX)
         return None
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> list[GatewayEvent]:

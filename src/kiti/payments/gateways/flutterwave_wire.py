@@ -7,11 +7,14 @@ they are Decimal here and never a float. Source: developer.flutterwave.com, API 
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final, Literal
 
 from kiti.payments.gateways.port import (
     CheckoutRequest,
+    DisputeSnapshot,
+    DisputeStatus,
     GatewayReceipt,
     PaymentSnapshot,
     RefundRecord,
@@ -56,6 +59,16 @@ CURRENCIES: Final = {
     PaymentMethod.BANK_TRANSFER: frozenset({"NGN"}),
     PaymentMethod.USSD: frozenset({"NGN"}),
 }  # fmt: skip
+
+# Its words for a chargeback; the merchant's own answer decides nothing but an acceptance.
+_DISPUTES: Final[dict[str, DisputeStatus]] = {
+    "initiated": "NEEDS_RESPONSE",
+    "pending": "NEEDS_RESPONSE",
+    "declined": "UNDER_REVIEW",
+    "accepted": "LOST",
+    "lost": "LOST",
+    "won": "WON",
+}
 
 TransactionStatus = Literal["PENDING", "FAILED", "SUCCEEDED"]
 
@@ -290,3 +303,40 @@ def is_our_refund(value: object, request: RefundRequest) -> bool:
         and amount is not None
         and amount == to_wire(request.money)
     )
+
+
+def read_dispute(value: object) -> DisputeSnapshot:
+    """A chargeback in the list; in a state with no name here it is under review: nothing is sent.
+
+    Raises:
+        ValueError: it is none.
+    """
+    data = as_object(value)
+    dispute_id, status = as_id(data.get("id")), data.get("status")
+    opened_at = _instant(data.get("created_at"))
+    if dispute_id is None or opened_at is None or not isinstance(status, str):
+        raise ValueError("not a chargeback")
+    known = _DISPUTES.get(status.lower(), "UNDER_REVIEW")
+    currency = data.get("currency")
+    return DisputeSnapshot(
+        gateway_dispute_id=dispute_id,
+        gateway_transaction_id=as_id(data.get("transaction_id")),
+        amount=data.get("amount"),
+        currency=currency if isinstance(currency, str) else None,
+        status=known,
+        reason=as_text(data.get("comment")) or "general",
+        opened_at=opened_at,
+        due_at=_instant(data.get("due_date")) if known == "NEEDS_RESPONSE" else None,
+    )
+
+
+def _instant(value: object) -> datetime | None:
+    """An instant of ISO 8601, in UTC where it names no zone; None for anything else."""
+    text = as_text(value)
+    try:
+        found = datetime.fromisoformat(text) if text is not None else None
+    except ValueError:
+        return None
+    if found is None or found.tzinfo is not None:
+        return found
+    return found.replace(tzinfo=UTC)

@@ -192,12 +192,14 @@ class DisputeSnapshot:
     """What the gateway says of a dispute, now.
 
     INQUIRY: the bank asks and has taken nothing. CLOSED: it ended without a verdict. `due_at`: when
-    the answer is due, None when none is wanted (any more).
+    the answer is due, None when none is wanted (any more). `amount` is as on the wire, for
+    `from_wire`; `currency` None: the transaction's.
     """
 
     gateway_dispute_id: str
     gateway_transaction_id: str | None
-    money: Money
+    amount: object
+    currency: str | None
     status: DisputeStatus
     reason: str
     opened_at: datetime

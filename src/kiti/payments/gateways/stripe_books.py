@@ -18,7 +18,6 @@ from kiti.payments.gateways.stripe_wire import (
     as_currency,
     as_id,
     as_instant,
-    from_wire,
     signed,
 )
 
@@ -68,7 +67,8 @@ def read_dispute(value: object) -> DisputeSnapshot:
     return DisputeSnapshot(
         gateway_dispute_id=dispute_id,
         gateway_transaction_id=as_id(data.get("payment_intent"), "pi"),
-        money=from_wire(data.get("amount"), as_currency(data.get("currency"))),
+        amount=data.get("amount"),
+        currency=as_currency(data.get("currency")),
         status=known,
         reason=as_text(data.get("reason")) or "general",
         opened_at=opened_at,

@@ -103,6 +103,8 @@ def _event(key: str, kind: str, data: dict[str, Any], body: bytes) -> GatewayEve
     if what == "refund":
         refund_id = as_uuid(metadata.get(REFUND_ID))
         return GatewayEvent(key, "refund", None, intent_id, refund_id, is_success=False, body=body)
+    if what == "dispute":
+        return GatewayEvent(key, "dispute", None, intent_id, None, is_success=False, body=body)
     if what == "charge" and kind.startswith("charge.refund"):
         return GatewayEvent(key, "refund", reference, intent_id, None, is_success=False, body=body)
     if what not in {"checkout.session", "payment_intent", "charge"} or reference is None:

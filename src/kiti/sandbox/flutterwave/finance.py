@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from kiti.sandbox.flutterwave.account import Account
 from kiti.sandbox.flutterwave.model import Chargeback, ChargebackStatus, Refused, Settlement
@@ -127,6 +128,19 @@ class Finance:
             raise Refused(f"Chargeback has already been {chargeback.status}")
         status: ChargebackStatus = "accepted" if accept else "declined"
         return self._end(chargeback, status, comment, proof=proof, now=now)
+
+    def decide(
+        self, chargeback_id: int, status: Literal["won", "lost"], now: datetime
+    ) -> Chargeback:
+        """The bank's verdict.
+
+        Raises:
+            Refused: unknown, or decided before.
+        """
+        chargeback = self.chargebacks.get(chargeback_id)
+        if chargeback is None or chargeback.status not in {"initiated", "declined"}:
+            raise Refused("No chargeback that is open was found for this id")
+        return self._end(chargeback, status, "The bank has decided", proof=None, now=now)
 
     def lose_unanswered(self, chargeback_id: int, now: datetime) -> None:
         """The time to answer is over: silence loses."""

@@ -11,7 +11,7 @@ from kiti.sandbox.faults import Fault
 
 ChargeStatus = Literal["successful", "failed", "pending"]
 RefundStatus = Literal["completed", "processing", "failed"]
-ChargebackStatus = Literal["initiated", "accepted", "declined", "lost"]
+ChargebackStatus = Literal["initiated", "accepted", "declined", "won", "lost"]
 
 
 class Refused(Exception):

@@ -13,6 +13,7 @@ from kiti.sandbox.control import OrderRefused, answering, read_model
 from kiti.sandbox.core import Core, Handler
 from kiti.sandbox.flutterwave import wire
 from kiti.sandbox.flutterwave.account import Account
+from kiti.sandbox.flutterwave.api import path_id
 from kiti.sandbox.flutterwave.finance import Finance
 from kiti.sandbox.flutterwave.model import Checkout, Customer, Options, Refused, Terms
 from kiti.sandbox.flutterwave.notices import NAME, Notices
@@ -44,6 +45,14 @@ class ChargebackOrder(BaseModel):
     due_s: Annotated[float, Field(gt=0, le=366 * 86_400)] = _WEEK_S
 
 
+class VerdictOrder(BaseModel):
+    """The bank has decided."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    status: Literal["won", "lost"]
+
+
 class Steering:
     """`/control/flutterwave/…`."""
 
@@ -62,6 +71,7 @@ class Steering:
             Route(f"{at}/charges", _steering(self.charge), methods=["POST"]),
             Route(f"{at}/settlements", _steering(self.settle), methods=["POST"]),
             Route(f"{at}/chargebacks", _steering(self.dispute), methods=["POST"]),
+            Route(f"{at}/chargebacks/{{id}}", _steering(self.decide), methods=["POST"]),
         ]
 
     async def read_options(self, _: Request) -> Response:
@@ -127,6 +137,14 @@ class Steering:
         )
         self._core.clock.call_in(order.due_s, lambda: self._lose(made.chargeback_id))
         return json_reply(wire.chargeback(made), 201)
+
+    async def decide(self, request: Request) -> Response:
+        """The bank's verdict on a chargeback."""
+        order = await read_model(request, VerdictOrder)
+        now = self._core.clock.now()
+        return json_reply(
+            wire.chargeback(self._finance.decide(path_id(request), order.status, now))
+        )
 
     def _lose(self, chargeback_id: int) -> None:
         self._finance.lose_unanswered(chargeback_id, self._core.clock.now())
