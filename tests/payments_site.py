@@ -23,7 +23,13 @@ from kiti.booking.counter import Counter
 from kiti.booking.sales import Sales
 from kiti.booking.ticket_view import TicketDesk
 from kiti.booking.tickets import TicketSigner
-from kiti.checkout import routes_bookings, routes_house, routes_offers, routes_payments
+from kiti.checkout import (
+    routes_bookings,
+    routes_exchange,
+    routes_house,
+    routes_offers,
+    routes_payments,
+)
 from kiti.checkout.desk import Desk
 from kiti.checkout.jobs import handlers, named_jobs
 from kiti.checkout.till import Till
@@ -313,6 +319,7 @@ def _app(db: Database, settings: Settings, identity: Identity, till: Till) -> AS
     app.include_router(booking_routes.router(counter))
     app.include_router(routes_bookings.router(desk))
     app.include_router(routes_offers.router(desk))
+    app.include_router(routes_exchange.router(desk))
     app.include_router(routes_payments.router(db, identity.callers, till))
     app.include_router(routes_house.router(db, identity.callers))
     app.include_router(webhook_routes(db, till.gateways), prefix="/api")

@@ -9,6 +9,7 @@ from kiti.app.parts import Parts
 from kiti.booking import routes as booking
 from kiti.checkout import (
     routes_bookings,
+    routes_exchange,
     routes_house,
     routes_offers,
     routes_payments,
@@ -45,6 +46,7 @@ def create_api(parts: Parts) -> FastAPI:
     app.include_router(booking.router(parts.counter))
     app.include_router(routes_bookings.router(parts.desk))
     app.include_router(routes_offers.router(parts.desk))
+    app.include_router(routes_exchange.router(parts.desk))
     app.include_router(routes_trips.router(parts.desk))
     app.include_router(routes_payments.router(parts.db, parts.identity.callers, parts.till))
     app.include_router(routes_house.router(parts.db, parts.identity.callers))

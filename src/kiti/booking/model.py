@@ -239,7 +239,7 @@ class Confirmation:
     """What became of a booking whose money came.
 
     `refused` carries the reason: released, cancelled, trip_cancelled, too_late, sales_closed,
-    seats_gone, other_booking or no_booking.
+    seats_gone, other_booking or no_booking; or one of whoever asked for it.
     """
 
     outcome: Literal["confirmed", "already", "refused"]

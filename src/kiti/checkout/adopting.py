@@ -10,10 +10,18 @@ from typing import Final
 import structlog
 
 from kiti.booking.service import cancel_seats, get_booking, lock_trip
+from kiti.checkout.owing import heir_of, ready_funds
 from kiti.checkout.till import Till
 from kiti.ledger.model import BelowFloor
 from kiti.payments import service as payments
-from kiti.payments.adopting import AdoptRefunds, NotAdopted, Stray, adopt, find_strays
+from kiti.payments.adopting import (
+    AdoptRefunds,
+    NotAdopted,
+    Stray,
+    adopt,
+    find_strays,
+    post_adopted,
+)
 from kiti.payments.gateways.port import Gateway, ListsRefunds
 from kiti.platform.db import Conn, Database
 
@@ -51,12 +59,19 @@ async def _adopted(db: Database, gateway: Gateway, stray: Stray) -> bool:
 
 
 async def _adopt(conn: Conn, gateway: Gateway, stray: Stray) -> None:
-    """Locks: trip, booking, receipt, refunds."""
+    """Locks: trip (and that of the booking it was exchanged for), booking, receipt, refunds."""
     payment = await payments.get_payment(conn, payment_id=stray.receipt.payment_id)
-    await lock_trip(conn, trip_id=payment.trip_id)
-    given = await adopt(conn, gateway, stray, payment=payment)
-    if given is None:
+    heir = await heir_of(conn, booking_id=payment.booking_id)
+    for trip_id in sorted({payment.trip_id, heir.trip_id}):
+        await lock_trip(conn, trip_id=trip_id)
+    if (await heir_of(conn, booking_id=payment.booking_id)).booking_id != heir.booking_id:
+        raise NotAdopted("exchanged at this moment")
+    adopted = await adopt(conn, gateway, stray)
+    if adopted is None:
         return
+    given = adopted.given
+    await ready_funds(conn, payment=payment, booking=heir, amount_minor=given.amount_minor)
+    await post_adopted(conn, adopted, payment=payment)
     log.warning(
         "money went back at the gateway",
         payment_id=str(payment.payment_id),

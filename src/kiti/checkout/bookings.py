@@ -6,6 +6,7 @@ from uuid import UUID
 
 from kiti.booking.model import Booking, Ticket
 from kiti.booking.service import list_tickets, sheet_of
+from kiti.checkout.exchanging import amounts_due
 from kiti.checkout.schemas_bookings import BookingOut, BookingSeatOut, TicketRefOut
 from kiti.checkout.schemas_payments import payment_out
 from kiti.network.catalogue import Catalogue
@@ -13,6 +14,7 @@ from kiti.network.model import TripSheet
 from kiti.payments.service import History, list_histories
 from kiti.platform.db import Conn
 from kiti.platform.http import MoneyOut
+from kiti.platform.money import Money
 
 _SEAT_STATUS = {"confirmed": "SOLD", "cancelled": "CANCELLED"}
 
@@ -26,7 +28,8 @@ async def show_bookings(
     payments: dict[UUID, list[History]] = {booking_id: [] for booking_id in ids}
     for history in await list_histories(conn, booking_ids=ids):
         payments[history.payment.booking_id].append(history)
-    return [
+    dues = await amounts_due(conn, bookings)
+    shown = [
         _booking_out(
             booking,
             await sheet_of(conn, catalogue, booking),
@@ -35,12 +38,21 @@ async def show_bookings(
         )
         for booking in bookings
     ]
+    return [_with_due(out, dues.get(out.id)) for out in shown]
 
 
 async def show_booking(conn: Conn, catalogue: Catalogue, booking: Booking) -> BookingOut:
     """One booking with its seats, payments and tickets."""
     (shown,) = await show_bookings(conn, catalogue, [booking])
     return shown
+
+
+def _with_due(out: BookingOut, due: Money | None) -> BookingOut:
+    """With what an exchange leaves to be paid, where that is not the total."""
+    if due is None:
+        return out
+    shown = MoneyOut(amount=due.amount_minor, currency=due.currency)
+    return out.model_copy(update={"due": shown})
 
 
 def _booking_out(

@@ -17,13 +17,13 @@ from uuid import UUID
 from kiti.booking.model import HoldExpired, Payable
 from kiti.booking.people import find_contact
 from kiti.booking.service import (
-    confirm_booking,
     get_booking,
     lengthen_for_payment,
     lock_payable,
     trip_of,
 )
 from kiti.checkout.cash import holder_to_serve
+from kiti.checkout.exchanging import amount_due, confirm_paid
 from kiti.checkout.schemas_payments import InitiateOut
 from kiti.checkout.till import Till
 from kiti.identity.caller import Caller
@@ -157,7 +157,9 @@ async def _begin(conn: Conn, till: Till, asked: Asked) -> _Begun | Answer:
         return await _resume(conn, asked, lost)
     wish = await _read_wish(conn, asked)
     payable = await _lock_payable(conn, till, asked, wish)
-    due = payable.total
+    due = await amount_due(
+        conn, booking_id=payable.booking_id, trip_id=payable.trip_id, total=payable.total
+    )
     gateway = _checked(till, wish, due)
     open_payment = await _open_payment(conn, payable, wish, gateway, due=due)
     if open_payment is not None:
@@ -213,7 +215,10 @@ async def _lock_payable(conn: Conn, till: Till, asked: Asked, wish: Wish) -> Pay
         return await lock_payable(conn, booking_id=wish.booking_id, holder_id=holder_id)
     except Conflict:
         booking = await get_booking(conn, booking_id=wish.booking_id, holder_id=holder_id)
-        _checked(till, wish, booking.total)
+        due = await amount_due(
+            conn, booking_id=booking.booking_id, trip_id=booking.trip_id, total=booking.total
+        )
+        _checked(till, wish, due)
         raise
 
 
@@ -294,11 +299,8 @@ async def _pay_at_once(conn: Conn, till: Till, asked: Asked, new: NewPayment) ->
         payment = await house.take_cash(conn, new, agent_id=asked.caller_id)
     if payment.now >= new.expires_at:
         raise HoldExpired
-    confirmation = await confirm_booking(
-        conn,
-        booking_id=payment.booking_id,
-        learned_at=payment.now,
-        late_money_minutes=till.late_money_minutes,
+    confirmation = await confirm_paid(
+        conn, payment=payment, late_money_minutes=till.late_money_minutes
     )
     if confirmation.outcome != "confirmed":
         raise HoldExpired

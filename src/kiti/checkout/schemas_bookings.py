@@ -41,6 +41,7 @@ class BookingOut(Wire):
     to_stop_id: Annotated[UUID, Field(alias="to")]
     seats: list[BookingSeatOut]
     total: MoneyOut
+    due: MoneyOut | None = None
     expires_at: AwareDatetime
     payments: list[PaymentOut]
     tickets: list[TicketRefOut]

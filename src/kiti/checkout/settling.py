@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from kiti.booking.model import Confirmation
-from kiti.booking.service import confirm_booking
+from kiti.checkout.exchanging import confirm_paid
 from kiti.payments import service as payments
 from kiti.payments.gateways.port import GatewayReceipt, PaymentSnapshot
 from kiti.payments.model import EventState, Payment, shortfall
@@ -32,6 +32,7 @@ _REASONS: Final = {
     "sales_closed": "SALES_CLOSED",
     "seats_gone": "SEATS_GONE",
     "other_booking": "OTHER_BOOKING",
+    "exchange_off": "EXCHANGE_OFF",
 }
 
 
@@ -63,7 +64,7 @@ async def settle(
     Money that is right confirms the booking; what is too much, too little, in another currency, too
     late or a second time is owed back, and a job sends it. Safe to run again, and at once.
 
-    Locks: trip, booking, payment.
+    Locks: trip (both trips of an exchange), booking, payment.
 
     Raises:
         DatabaseUnavailable: nothing was recorded; ask again.
@@ -107,11 +108,8 @@ async def _settle(
             continue
         is_first = confirmation is None
         if confirmation is None:
-            confirmation = await confirm_booking(
-                conn,
-                booking_id=payment.booking_id,
-                learned_at=learned_at,
-                late_money_minutes=late_money_minutes,
+            confirmation = await confirm_paid(
+                conn, payment=payment, late_money_minutes=late_money_minutes
             )
         confirms = is_first and confirmation.outcome == "confirmed"
         decided.append((each, _use(each, payment, confirmation, confirms=confirms), confirms))

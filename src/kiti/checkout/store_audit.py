@@ -7,8 +7,8 @@ from kiti.platform.db import Conn, fetch_all
 async def wrongly_paid_bookings(conn: Conn) -> list[Finding]:
     """Invariant 2: the money used for a booking is what a confirmed one costs, else nothing.
 
-    A booking that costs nothing needs no money. One cancelled after it was paid keeps what it used
-    until its refunds are known here.
+    What came with an exchange is such money too. A booking that costs nothing needs none. One
+    cancelled after it was paid keeps what it used until its refunds are known here.
     """
     return await fetch_all(
         conn,
@@ -16,7 +16,13 @@ async def wrongly_paid_bookings(conn: Conn) -> list[Finding]:
         """
         SELECT 'a booking is confirmed exactly when its money came' AS invariant,
                'booking ' || coalesce(b.booking_id, used.booking_id) AS subject
-        FROM (SELECT booking_id, status, total_minor, currency FROM booking) AS b
+        FROM (
+          SELECT b.booking_id, b.status, b.total_minor, b.currency,
+                 coalesce(x.moved_minor, 0) AS moved_minor
+          FROM booking AS b
+          LEFT JOIN booking_exchange AS x
+            ON x.booking_id = b.booking_id AND x.trip_id = b.trip_id AND x.done_at IS NOT NULL
+        ) AS b
         FULL JOIN (
           SELECT p.booking_id, sum(c.applied_minor) AS minor, min(c.currency) AS currency,
                  count(DISTINCT c.currency) AS currencies
@@ -27,9 +33,10 @@ async def wrongly_paid_bookings(conn: Conn) -> list[Finding]:
         ) AS used ON used.booking_id = b.booking_id
         WHERE b.booking_id IS NULL
            OR (b.status = 'confirmed' AND (
-                 coalesce(used.minor, 0) <> b.total_minor
+                 coalesce(used.minor, 0) + b.moved_minor <> b.total_minor
                  OR coalesce(used.currency, b.currency) <> b.currency OR used.currencies > 1))
-           OR (b.status IN ('held', 'released', 'expired') AND used.minor > 0)
+           OR (b.status IN ('held', 'released', 'expired')
+               AND coalesce(used.minor, 0) + b.moved_minor > 0)
         LIMIT 100
         """,
     )
@@ -148,7 +155,10 @@ async def unearned_departures(conn: Conn) -> list[Finding]:
 
 
 async def misbooked_cancellations(conn: Conn) -> list[Finding]:
-    """Invariant 2: what is given back and kept of cancelled seats is what they cost."""
+    """Invariant 2: what is given back and kept of cancelled seats is what they cost.
+
+    Given back is what is refunded, what became credit, and what paid for another booking.
+    """
     return await fetch_all(
         conn,
         Finding,
@@ -167,8 +177,22 @@ async def misbooked_cancellations(conn: Conn) -> list[Finding]:
           FROM refund AS f
           WHERE f.cause_id = c.cancellation_id AND f.currency = c.currency
         ) AS back
+        CROSS JOIN LATERAL (
+          SELECT coalesce(-sum(l.amount_minor), 0) AS minor
+          FROM ledger_entry AS e
+          JOIN ledger_posting AS l ON l.entry_id = e.entry_id AND l.trip_id = e.trip_id
+          WHERE e.source_type = 'cancellation' AND e.source_id = c.cancellation_id
+            AND e.purpose = 'credited' AND e.trip_id = c.trip_id AND l.kind = 'passenger_credit'
+        ) AS credited
+        CROSS JOIN LATERAL (
+          SELECT coalesce(sum(x.moved_minor), 0) AS minor, count(*) AS exchanges
+          FROM booking_exchange AS x
+          WHERE x.from_booking_id = c.booking_id AND x.exchange_id = c.cancellation_id
+            AND x.done_at IS NOT NULL
+        ) AS moved
         WHERE cost.minor <> c.amount_minor + c.kept_minor OR cost.seats <> cardinality(c.seats)
-           OR back.minor <> CASE WHEN c.method = 'ORIGINAL' THEN c.amount_minor ELSE 0 END
+           OR back.minor + credited.minor + moved.minor <> c.amount_minor
+           OR (c.method = 'EXCHANGE') <> (moved.exchanges = 1)
         ORDER BY c.cancellation_id
         LIMIT 100
         """,
@@ -226,9 +250,10 @@ async def unrefunded_cancellations(conn: Conn) -> list[Finding]:
           AND l.currency = b.currency AND l.trip_id = b.trip_id
         WHERE coalesce(l.balance_minor, 0) <> 0
            OR (b.total_minor > 0 AND NOT EXISTS (
-                 SELECT FROM payment AS p
-                 JOIN refund AS r ON r.payment_id = p.payment_id
-                 WHERE p.booking_id = b.booking_id))
+                 SELECT FROM ledger_posting AS g
+                 JOIN ledger_entry AS e ON e.entry_id = g.entry_id AND e.trip_id = g.trip_id
+                 WHERE g.kind = 'passenger_funds' AND g.owner = b.booking_id::text
+                   AND g.amount_minor > 0 AND e.source_type IN ('refund', 'transfer')))
         ORDER BY b.booking_id
         LIMIT 100
         """,

@@ -222,7 +222,7 @@ def unearned(
 
 def transferred(
     *,
-    exchange_id: UUID,
+    transfer_id: UUID,
     booking_ids: tuple[UUID, UUID],
     trip_ids: tuple[UUID, UUID],
     holder_id: UUID,
@@ -237,8 +237,8 @@ def transferred(
     out = (debit(funds(booking_ids[0]), amount_minor), credit(held, amount_minor))
     into = (debit(held, amount_minor), credit(funds(booking_ids[1]), amount_minor))
     return [
-        Entry("exchange", exchange_id, "moved_out", currency, out, trip_ids[0]),
-        Entry("exchange", exchange_id, "moved_in", currency, into, trip_ids[1]),
+        Entry("transfer", transfer_id, "moved_out", currency, out, trip_ids[0]),
+        Entry("transfer", transfer_id, "moved_in", currency, into, trip_ids[1]),
     ]
 
 

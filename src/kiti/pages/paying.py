@@ -15,6 +15,7 @@ from starlette.responses import Response
 from kiti.booking.model import AlreadyPaid, Booking, BookingNotHeld, HoldExpired
 from kiti.booking.people import find_contact
 from kiti.booking.service import get_booking
+from kiti.checkout.exchanging import amounts_due
 from kiti.checkout.paying import Asked, Wish, initiate
 from kiti.checkout.till import RETURN_PATH
 from kiti.checkout.watching import come_back
@@ -155,7 +156,9 @@ async def _initiate(front: Front, booking: Booking, form: Form) -> str:
         key=f"{key}-{method.value}",
         body=Body(b"", {"bookingId": str(booking.booking_id), "paymentMethod": method.value}),
     )
-    wish = Wish(booking.booking_id, booking.total_minor, booking.currency, method, None)
+    async with front.db.connection() as conn:
+        due = (await amounts_due(conn, [booking])).get(booking.booking_id, booking.total)
+    wish = Wish(booking.booking_id, due.amount_minor, due.currency, method, None)
     asked = Asked(
         holder_id=booking.holder_id,
         is_account=booking.holder_kind == "account",

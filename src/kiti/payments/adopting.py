@@ -16,6 +16,7 @@ from kiti.payments import store_adopting, store_receipts, store_refunds
 from kiti.payments.gateways.port import Gateway, RefundRecord
 from kiti.payments.model import AT_GATEWAY, Payment, Receipt
 from kiti.payments.refunding import post_given
+from kiti.payments.store_adopting import RefundOfReceipt
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
 from kiti.platform.money import Money
@@ -36,6 +37,14 @@ class Stray:
 
     receipt: Receipt
     record: RefundRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A refund that was made a refund here: what went back beyond what was owed."""
+
+    refund_id: UUID
+    given: Money
 
 
 class NotAdopted(Exception):
@@ -69,8 +78,8 @@ async def _is_ours(conn: Conn, record: RefundRecord, *, gateway: str) -> bool:
     )
 
 
-async def adopt(conn: Conn, gateway: Gateway, stray: Stray, *, payment: Payment) -> Money | None:
-    """Make it a refund here, with its entries in the ledger; what went back beyond what was owed.
+async def adopt(conn: Conn, gateway: Gateway, stray: Stray) -> Adopted | None:
+    """Make it a refund here; what went back beyond what was owed, to be posted by `post_adopted`.
 
     None: nothing beyond, for it is known, was owed, or may be one of ours that is under way.
 
@@ -86,12 +95,30 @@ async def adopt(conn: Conn, gateway: Gateway, stray: Stray, *, payment: Payment)
         return None
     if refunds and not stray.record.says_whose:
         return None
-    for each in refunds:
-        is_unsent = each.status in {"owed", "failed"} and not each.given_minor
-        if is_unsent and each.amount_minor == given.amount_minor:
-            await _pay_by_hand(conn, refund_id=each.refund_id, given=given, record=stray.record)
-            return None
-    return await _add(conn, receipt, stray.record, given=given, payment=payment)
+    owed = _owed_by_it(receipt, refunds, given)
+    if owed is not None:
+        await _pay_by_hand(conn, refund_id=owed.refund_id, given=given, record=stray.record)
+        return None
+    return await _add(conn, receipt, stray.record, given=given)
+
+
+def _owed_by_it(
+    receipt: Receipt, refunds: Sequence[RefundOfReceipt], given: Money
+) -> RefundOfReceipt | None:
+    """The refund that was owed, not sent, and is paid by this one; None: it stands for itself.
+
+    Just as much; or less, when no more is left of the receipt for a refund of its own. What went
+    back beyond what was owed is then told by the audit, and nothing is sent on top of it.
+    """
+    unsent = [
+        each for each in refunds if each.status in {"owed", "failed"} and not each.given_minor
+    ]
+    same = [each for each in unsent if each.amount_minor == given.amount_minor]
+    left_minor = receipt.amount_minor - receipt.refunded_minor
+    if same or not unsent or given.amount_minor <= left_minor:
+        return same[0] if same else None
+    most = max(unsent, key=lambda each: each.amount_minor)
+    return most if most.amount_minor < given.amount_minor else None
 
 
 def _given(gateway: Gateway, record: RefundRecord, receipt: Receipt) -> Money:
@@ -117,8 +144,8 @@ async def _pay_by_hand(conn: Conn, *, refund_id: UUID, given: Money, record: Ref
 
 
 async def _add(
-    conn: Conn, receipt: Receipt, record: RefundRecord, *, given: Money, payment: Payment
-) -> Money | None:
+    conn: Conn, receipt: Receipt, record: RefundRecord, *, given: Money
+) -> Adopted | None:
     refund_id = new_id()
     digest = hashlib.sha256(record.gateway_refund_id.encode()).digest()
     is_new = await store_adopting.insert_adopted(
@@ -137,6 +164,17 @@ async def _add(
     )
     if not has_so_much:
         raise NotAdopted("more than is left of the receipt")
+    return Adopted(refund_id, given)
+
+
+async def post_adopted(conn: Conn, adopted: Adopted, *, payment: Payment) -> None:
+    """Post what went back out of the funds of the booking that the payment was for.
+
+    Raises:
+        BelowFloor: they are less than that.
+    Locks: the balances.
+    """
+    refund_id, given = adopted.refund_id, adopted.given
     owed = postings.refund_owed(
         refund_id=refund_id,
         source=postings.funds(payment.booking_id),
@@ -148,10 +186,9 @@ async def _add(
         refund_id=refund_id,
         look=0,
         trip_id=payment.trip_id,
-        out_of=postings.clearing(receipt.gateway),
+        out_of=postings.clearing(payment.gateway),
         currency=given.currency,
         paid_minor=given.amount_minor,
         given_minor=given.amount_minor,
     )
     await post(conn, [owed, went])
-    return given
