@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import httpx2
 import pytest
 
+from kiti.booking.restocking import lock_stock, take_along
 from kiti.fares.policies import put_policy
 from kiti.fares.refund_policy import Policy, Rule
 from paying_steps import problem, refunds
@@ -177,6 +178,40 @@ async def test_a_wallet_rule_offers_both_ways_and_credit_is_given_at_once(site: 
     await site.work()
     assert await refunds(ada, payment) == []
     assert await site.refunds_at_gateway(payment) == []
+    assert await site.breaches() == []
+
+
+async def test_a_trip_that_the_operator_moved_is_given_up_for_all_that_was_paid(
+    site: Site,
+) -> None:
+    ada, payment = await sold(site, policy=HALF)
+    (before,) = await offers(ada)
+    assert before["amount"] == ada.total // 2
+    async with site.db.transaction() as conn:
+        trip_id = UUID(ada.booking["tripId"])
+        await lock_stock(conn, trip_ids=[trip_id])
+        await take_along(conn, trip_id=trip_id)
+    assert problem(await take(ada, before)) == (409, "OFFER_EXPIRED")
+    (after,) = await offers(ada)
+    assert (after["amount"], after["kept"]) == (ada.total, 0)
+    assert (await take(ada, after)).status_code == 200
+    await site.work()
+    assert await refunds(ada, payment) == [("CANCELLED", ada.total, "NGN", "SUCCEEDED")]
+    assert await site.breaches() == []
+
+
+async def test_a_hold_of_a_trip_that_moves_is_released_and_its_money_goes_back(site: Site) -> None:
+    ada = await site.passenger()
+    payment = await ada.open()
+    async with site.db.transaction() as conn:
+        trip_id = UUID(ada.booking["tripId"])
+        await lock_stock(conn, trip_ids=[trip_id])
+        await take_along(conn, trip_id=trip_id)
+    assert (await ada.read())["status"] == "RELEASED"
+    await site.money_unannounced(payment, amount=ada.major)
+    await site.job("poll-payments")
+    await site.work()
+    assert await refunds(ada, payment) == [("BOOKING_RELEASED", ada.total, "NGN", "SUCCEEDED")]
     assert await site.breaches() == []
 
 

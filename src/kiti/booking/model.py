@@ -186,7 +186,8 @@ class Booking:
 
     Seats are indexes of the trip's layout; legs are [first_leg, last_leg). `shape`: which of the
     trip's shapes these are of; when it is over, the trip may have become another one since.
-    `confirmed_at`: when it was sold, None before.
+    `confirmed_at`: when it was sold, None before. `moved_at`: when it last went with its trip to
+    other times, None: never.
     """
 
     booking_id: UUID
@@ -207,6 +208,7 @@ class Booking:
     expires_at: datetime
     payment_began_at: datetime | None
     confirmed_at: datetime | None
+    moved_at: datetime | None
     version: int
     shape: int
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from kiti.booking import store_stock
 from kiti.booking.model import NewStock
+from kiti.booking.service import release_hold
 from kiti.booking.store_stock import LiveSeats, StockState
 from kiti.platform.db import Conn
 
@@ -98,12 +99,13 @@ async def set_terms(
 ) -> None:
     """Set when sales close, and the trip's version that prices must come from. Seats stay.
 
-    The caller holds the trips' locks.
+    A hold ends at the close of sales at the latest. The caller holds the trips' locks.
     """
     if trip_ids:
         await store_stock.set_terms(
             conn, trip_ids=trip_ids, sales_close_at=sales_close_at, sheet_versions=sheet_versions
         )
+        await store_stock.cut_holds(conn, trip_ids=trip_ids)
 
 
 async def close_for_review(conn: Conn, *, trip_ids: Sequence[UUID]) -> None:
@@ -119,11 +121,14 @@ async def reopen_after_review(conn: Conn, *, trip_ids: Sequence[UUID]) -> None:
 
 
 async def take_along(conn: Conn, *, trip_id: UUID) -> list[str]:
-    """Let the live bookings of a trip go with it to its new times; their references.
+    """Let the sold bookings of a trip go with it to its new times; their references.
 
-    Bookings that ended before stay of what the trip was: late money gets no seat of it.
-    The caller holds the trip's lock, from `lock_stock`.
+    Holds are released: nobody pays for a trip that leaves at another time than was shown, and money
+    that still comes goes back. Bookings that ended before stay of what the trip was, too. The
+    caller holds the trip's lock, from `lock_stock`, and moves the trip in the same transaction.
     """
+    for held in await store_stock.list_held(conn, trip_id=trip_id):
+        await release_hold(conn, booking_id=held.booking_id, holder_id=None)
     shape = await store_stock.raise_shape(conn, trip_id=trip_id)
     await store_stock.take_along(conn, trip_id=trip_id, shape=shape)
     return await live_references(conn, trip_id=trip_id)

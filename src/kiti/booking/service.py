@@ -188,6 +188,7 @@ def _booking(row: store.BookingRow) -> Booking:
         expires_at=row.expires_at,
         payment_began_at=row.payment_began_at,
         confirmed_at=row.confirmed_at,
+        moved_at=row.moved_at,
         version=row.version,
         shape=row.shape,
     )

@@ -70,6 +70,7 @@ class BookingRow:
     expires_at: datetime
     payment_began_at: datetime | None
     confirmed_at: datetime | None
+    moved_at: datetime | None
     version: int
     shape: int
 
@@ -189,7 +190,7 @@ async def find_booking(conn: Conn, *, booking_id: UUID) -> BookingRow | None:
                     ELSE status END AS status,
                seats, cancelled_seats, first_leg, last_leg, passenger_types, fares_minor,
                total_minor, currency, created_at, expires_at, payment_began_at, confirmed_at,
-               version, coalesce(shape, 1) AS shape
+               moved_at, version, coalesce(shape, 1) AS shape
         FROM booking
         WHERE booking_id = $1
         """,
@@ -210,7 +211,7 @@ async def list_bookings(
                     ELSE status END AS status,
                seats, cancelled_seats, first_leg, last_leg, passenger_types, fares_minor,
                total_minor, currency, created_at, expires_at, payment_began_at, confirmed_at,
-               version, coalesce(shape, 1) AS shape
+               moved_at, version, coalesce(shape, 1) AS shape
         FROM booking
         WHERE holder_id = $1 AND ($2::uuid IS NULL OR booking_id < $2)
         ORDER BY booking_id DESC

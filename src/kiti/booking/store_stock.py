@@ -226,23 +226,58 @@ async def raise_shape(conn: Conn, *, trip_id: UUID) -> int:
 
 
 async def take_along(conn: Conn, *, trip_id: UUID, shape: int) -> int:
-    """Make the live bookings of a trip bookings of this shape; how many.
+    """Make the sold bookings of a trip bookings of this shape; how many.
 
-    Holds end at the close of sales at the latest. The caller holds the lock, with no hold due.
+    The caller holds the lock, with no hold left.
+    """
+    return await execute(
+        conn,
+        """
+        UPDATE booking
+        SET shape = $2, version = version + 1, moved_at = clock_timestamp()
+        WHERE trip_id = $1 AND status = 'confirmed'
+        """,
+        trip_id,
+        shape,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveBooking:
+    """A booking that is held."""
+
+    booking_id: UUID
+
+
+async def list_held(conn: Conn, *, trip_id: UUID) -> list[LiveBooking]:
+    """The trip's holds, due or not."""
+    return await fetch_all(
+        conn,
+        LiveBooking,
+        """
+        SELECT booking_id FROM booking WHERE trip_id = $1 AND status = 'held' ORDER BY booking_id
+        """,
+        trip_id,
+    )
+
+
+async def cut_holds(conn: Conn, *, trip_ids: Sequence[UUID]) -> int:
+    """Let the holds of these trips end at their close of sales at the latest; how many are cut.
+
+    The caller holds the locks.
     """
     return await execute(
         conn,
         """
         UPDATE booking AS b
-        SET shape = $2, version = b.version + 1,
-            expires_at = CASE WHEN b.status = 'held'
-                              THEN least(b.expires_at, inv.sales_close_at) ELSE b.expires_at END,
-            expires_at_max = least(b.expires_at_max, inv.sales_close_at)
+        SET expires_at = least(b.expires_at, inv.sales_close_at),
+            expires_at_max = least(b.expires_at_max, inv.sales_close_at),
+            version = b.version + 1
         FROM trip_inventory AS inv
-        WHERE inv.trip_id = $1 AND b.trip_id = $1 AND b.status IN ('held', 'confirmed')
+        WHERE b.trip_id = ANY ($1::uuid[]) AND b.status = 'held' AND inv.trip_id = b.trip_id
+          AND b.expires_at_max > inv.sales_close_at
         """,
-        trip_id,
-        shape,
+        trip_ids,
     )
 
 

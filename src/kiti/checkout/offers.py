@@ -107,11 +107,12 @@ async def price_offers(
     stock = await get_stock(conn, trip_id=booking.trip_id)
     assert stock is not None, "a trip that was sold has its stock"  # noqa: S101 (a foreign key)
     seats = _seats(booking, sheet, labels)
+    departs_at = sheet.calls[booking.first_leg].departs_at
     moment = Moment(
         now=stock.now,
-        departs_at=sheet.calls[booking.first_leg].departs_at,
+        departs_at=departs_at,
         bought_at=booking.confirmed_at,
-        operator_cancels=stock.status == "cancelled",
+        operator_cancels=stock.status == "cancelled" or _was_moved(booking, departs_at, stock.now),
     )
     policy = await policy_of(conn, operator_id=sheet.operator_id)
     fares = dict(zip(booking.seats, booking.fares_minor, strict=True))
@@ -135,6 +136,11 @@ async def price_offers(
             currency=booking.currency,
         )
     ]
+
+
+def _was_moved(booking: Booking, departs_at: datetime, now: datetime) -> bool:
+    """Whether the operator has moved the trip since it was bought, and it has not left yet."""
+    return booking.moved_at is not None and now < departs_at
 
 
 def _seats(booking: Booking, sheet: TripSheet, labels: Sequence[str] | None) -> tuple[int, ...]:

@@ -73,7 +73,7 @@ class Rule(BaseModel):
     def text(self) -> str:
         """The rule in a few words, as the offer names it."""
         if self.operator_cancels:
-            when = "the operator cancels"
+            when = "the operator cancels or moves the trip"
         elif self.no_show:
             when = "after departure, or not on board"
         elif self.minutes_before_max is not None:
@@ -134,7 +134,7 @@ def parse_policy(text: str) -> Policy:
 class Moment:
     """When it is asked: `now`, the boarding stop's departure, and the purchase, all instants.
 
-    `operator_cancels`: the trip does not run, whatever the hour.
+    `operator_cancels`: the trip does not run as it was sold, whatever the hour.
     """
 
     now: datetime
@@ -217,7 +217,11 @@ def terms_at(
     rule = rule_at(policy, moment)
     if rule is None:
         back = paid if moment.operator_cancels else 0
-        text = "the operator cancels: 100 %" if moment.operator_cancels else "no rule: nothing"
+        text = (
+            "the operator cancels or moves the trip: 100 %"
+            if moment.operator_cancels
+            else "no rule: nothing"
+        )
         return [_terms("ORIGINAL", back, paid, currency, text)]
     fee = booking_fee_minor if rule.booking_fee_refunded else 0
 
