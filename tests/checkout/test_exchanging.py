@@ -357,7 +357,7 @@ async def test_without_the_version_two_would_take_one_along(site: Site) -> None:
             sql = "SELECT total_minor FROM booking WHERE booking_id = $1 AND status = 'confirmed'"
             found = await conn.fetchval(sql, ada.booking_id)
             await gate.wait()
-            return found
+            return int(found or 0)
 
     assert await asyncio.gather(worth(), worth()) == [ada.total, ada.total]
 
@@ -387,6 +387,10 @@ async def test_what_cannot_be_exchanged_is_refused(site: Site) -> None:
     eve = await site.passenger(await a_trip(site))
     assert problem(await ask(ada, eve)) == (404, "NOT_FOUND")
     assert problem(await ask(eve, ada)) == (404, "NOT_FOUND")
+    path = f"/api/bookings/{ada.booking_id}/exchange-offer"
+    for query in ({}, {"toBookingId": "x"}):
+        answer = await site.client.get(path, params=query, headers=ada.headers)
+        assert problem(answer) == (422, "VALIDATION_FAILED")
     offered = await offer(ada, new)
     forged = await take(ada, {"offerId": offered["offerId"][:-2]})
     assert problem(forged) == (422, "VALIDATION_FAILED")

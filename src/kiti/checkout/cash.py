@@ -10,7 +10,6 @@ from kiti.identity.caller import Caller
 from kiti.identity.model import Role
 from kiti.network.operators import operator_of
 from kiti.payments import house
-from kiti.payments.house import RefundInCash
 from kiti.platform.db import Conn
 from kiti.platform.errors import Forbidden
 
@@ -34,18 +33,15 @@ async def holder_to_serve(conn: Conn, caller: Caller | None, *, booking_id: UUID
     return booking.holder_id
 
 
-async def hand_out(conn: Conn, caller: Caller, *, refund_id: UUID) -> RefundInCash:
-    """A cashier of its operator has handed a refund out; once, however often it is said.
+async def require_cashier_of(conn: Conn, caller: Caller, *, refund_id: UUID) -> None:
+    """Refuse whoever may not hand a refund out.
 
     Raises:
         NoSuchRefund.
         Forbidden: the caller is no cashier of its operator.
-        RefundNotInCash: it goes back another way.
-    Locks: the refund.
     """
     refund = await house.find_refund(conn, refund_id=refund_id)
     await _require_cashier(conn, caller, trip_id=refund.trip_id)
-    return await house.pay_out(conn, refund_id=refund_id, agent_id=caller.id)
 
 
 async def _require_cashier(conn: Conn, caller: Caller | None, *, trip_id: UUID) -> None:

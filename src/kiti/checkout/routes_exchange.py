@@ -28,6 +28,7 @@ from kiti.platform.http import (
     takes,
 )
 from kiti.platform.idempotency import claim_for, once, read_key
+from kiti.platform.ids import find_id
 
 
 def router(desk: Desk) -> APIRouter:
@@ -51,17 +52,26 @@ def _add_offer(routes: APIRouter, desk: Desk) -> None:
     async def exchange_offer(
         caller: Annotated[Caller, Depends(caller_of)],
         bookingId: PathId,  # noqa: N803  # on the wire
-        toBookingId: Annotated[UUID, Query()],  # noqa: N803
+        toBookingId: Annotated[str, Query(max_length=100)] = "",  # noqa: N803
     ) -> Response:
         """What giving up this confirmed booking for a hold of the same holder would come to."""
         booking_id = read_id(bookingId, NoSuchBooking)
         async with desk.db.connection() as conn:
             booking = await get_booking(conn, booking_id=booking_id, holder_id=caller.id)
-            to_booking = await get_booking(conn, booking_id=toBookingId, holder_id=caller.id)
+            to_booking_id = _to_booking_id(toBookingId)
+            to_booking = await get_booking(conn, booking_id=to_booking_id, holder_id=caller.id)
             offer = await price_exchange(
                 conn, desk.catalogue, booking=booking, to_booking=to_booking
             )
         return _private(answer(_offer_out(offer, desk)))
+
+
+def _to_booking_id(text: str) -> UUID:
+    found = find_id(text)
+    if found is None:
+        message = "the id of the booking that is held instead"
+        raise ValidationFailed(errors=[{"pointer": "#/toBookingId", "message": message}])
+    return found
 
 
 def _offer_out(offer: ExchangeOffer, desk: Desk) -> ExchangeOfferOut:

@@ -4,11 +4,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kiti.checkout.cash import hand_out
+from kiti.checkout.cash import require_cashier_of
 from kiti.checkout.schemas_payments import CreditItemOut, CreditOut, PaidOutIn, PaidOutOut
 from kiti.identity.caller import Callers
 from kiti.ledger import postings
 from kiti.ledger.service import list_held
+from kiti.payments.house import pay_out
 from kiti.payments.model import NoSuchRefund
 from kiti.platform.db import Conn, Database
 from kiti.platform.http import (
@@ -64,8 +65,9 @@ def router(db: Database, callers: Callers) -> APIRouter:
 
         async def work(conn: Conn) -> Answer:
             refund_id = read_id(refundId, NoSuchRefund)
+            await require_cashier_of(conn, caller, refund_id=refund_id)
             parse(PaidOutIn, body)
-            refund = await hand_out(conn, caller, refund_id=refund_id)
+            refund = await pay_out(conn, refund_id=refund_id, agent_id=caller.id)
             out = PaidOutOut(
                 refund_id=refund.refund_id,
                 amount=refund.amount_minor,

@@ -8,6 +8,7 @@ import cyclopts
 
 from kiti.cli.accounts import user
 from kiti.cli.books import ledger
+from kiti.cli.operators import agent, operator
 from kiti.cli.running import app
 from kiti.cli.timetable import holidays, importer, schedule, template
 from kiti.cli.trips import review, trip
@@ -17,7 +18,7 @@ from kiti.platform.migrate import SchemaDrift
 from kiti.platform.postgres import EmbeddedPostgresError
 from kiti.timetable.model import ImportRefused
 
-for group in (importer, template, schedule, holidays, trip, review, ledger, user):
+for group in (importer, template, schedule, holidays, trip, review, ledger, user, operator, agent):
     app.command(group)
 
 

@@ -14,6 +14,11 @@ async def policy_of(conn: Conn, *, operator_id: UUID) -> Policy:
     return DEFAULT if text is None else parse_policy(text)
 
 
+async def has_policy(conn: Conn, *, operator_id: UUID) -> bool:
+    """Whether the operator has set a policy of its own."""
+    return await store.find_policy(conn, operator_id=operator_id) is not None
+
+
 async def put_policy(conn: Conn, *, operator_id: UUID, policy: Policy) -> int:
     """Set an operator's policy for every offer from now on; its version.
 

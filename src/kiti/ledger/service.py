@@ -1,6 +1,7 @@
 """Use cases of the ledger: post, reverse, and read what accounts hold."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
@@ -12,6 +13,14 @@ from kiti.platform.ids import new_id
 from kiti.platform.money import Money
 
 _FLOOR = "ledger_balance_floor_check"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one owner's account holds."""
+
+    owner: str
+    money: Money
 
 
 async def post(conn: Conn, entries: Sequence[Entry]) -> int:
@@ -87,6 +96,16 @@ async def list_held(conn: Conn, account: Account) -> list[Money]:
     """What an account with a floor holds, in each currency that it has any of."""
     rows = await store.list_held(conn, kind=account.kind, owner=account.owner)
     return [Money(row.amount_minor, row.currency) for row in rows]
+
+
+async def list_accounts(conn: Conn, kind: Kind) -> list[Held]:
+    """What each account of a kind holds, on its own side; what holds nothing is left out.
+
+    A thousand at most.
+    """
+    rows = await store.list_accounts(conn, kind=kind)
+    sign = 1 if kind.side in {"asset", "expense"} else -1
+    return [Held(row.owner, Money(sign * row.amount_minor, row.currency)) for row in rows]
 
 
 async def statement(

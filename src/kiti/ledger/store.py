@@ -1,6 +1,7 @@
 """The SQL of the ledger."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -128,6 +129,34 @@ async def list_held(conn: Conn, *, kind: str, owner: str) -> list[Total]:
         """,
         kind,
         owner,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """What one account comes to: debits less credits, minor units."""
+
+    owner: str
+    currency: str
+    amount_minor: int
+
+
+async def list_accounts(conn: Conn, *, kind: str) -> list[AccountRow]:
+    """What the accounts of one kind come to; those that come to nothing are left out."""
+    return await fetch_all(
+        conn,
+        AccountRow,
+        """
+        SELECT p.owner, e.currency, sum(p.amount_minor)::bigint AS amount_minor
+        FROM ledger_posting AS p
+        JOIN ledger_entry AS e ON e.entry_id = p.entry_id AND e.trip_id = p.trip_id
+        WHERE p.kind = $1
+        GROUP BY p.owner, e.currency
+        HAVING sum(p.amount_minor) <> 0
+        ORDER BY p.owner, e.currency
+        LIMIT 1000
+        """,
+        kind,
     )
 
 

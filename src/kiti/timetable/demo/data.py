@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from kiti.fares.refund_policy import Rule
+
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY: Final = f"(?:{'|'.join(_WEEKDAYS)})"
 _DEPARTURE: Final = re.compile(rf"(?:({_DAY}(?:,{_DAY})*) )?([01]\d|2[0-3]):([0-5]\d) ([a-z0-9-]+)")
@@ -52,7 +54,7 @@ class DemoVehicle(Model):
 
 
 class DemoOperator(Model):
-    """A company that runs trips."""
+    """A company that runs trips. `refunds`: the rules it gives money back by; none: the default."""
 
     code: str
     name: str
@@ -60,6 +62,7 @@ class DemoOperator(Model):
     phone: str
     sales_close_minutes: int
     vehicles: tuple[DemoVehicle, ...]
+    refunds: tuple[Rule, ...] = ()
 
 
 class DemoCall(Model):

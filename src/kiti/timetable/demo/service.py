@@ -8,6 +8,8 @@ from typing import Final
 from uuid import UUID
 
 from kiti.fares.model import FareKey, NewFareTable
+from kiti.fares.policies import has_policy, put_policy
+from kiti.fares.refund_policy import Policy
 from kiti.fares.service import put_fare_table
 from kiti.network.model import NewCall, NewPattern, NewStop
 from kiti.network.service import (
@@ -174,6 +176,8 @@ async def _write_operators(
             phone=operator.phone,
             sales_close_minutes=operator.sales_close_minutes,
         )
+        if operator.refunds and not await has_policy(conn, operator_id=operator_id):
+            await put_policy(conn, operator_id=operator_id, policy=Policy(rules=operator.refunds))
         for vehicle in operator.vehicles:
             await put_vehicle(
                 conn,
