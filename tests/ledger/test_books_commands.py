@@ -3,18 +3,19 @@
 import asyncio
 import json
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 from cluster import Cluster
 from kiti.app import books
-from kiti.cli import run
 from kiti.config import Settings
 from kiti.ledger.model import Account, Entry, Kind, credit, debit
 from kiti.ledger.service import post
 from kiti.platform.db import connect
 from kiti.platform.ids import new_id
 from kiti.platform.migrate import migrate
+from product_process import Ran, environment, run_kiti
 
 
 async def fill(url: str) -> None:
@@ -70,12 +71,15 @@ def test_a_statement_ends_with_what_the_account_holds(
     assert held.split() == ["balance", "1,234.56", "NGN"]
 
 
-def test_the_commands_are_there(
-    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATABASE_URL", settings.database_url)
-    assert run(["ledger", "balances"]) == 0
-    assert run(["ledger", "statement", "bank", "--currency", "ngn"]) == 0
-    assert run(["ledger", "export"]) == 0
-    assert "balance Assets:Bank  1234.56 NGN" in capsys.readouterr().out
-    assert run(["ledger", "statement", "gold", "--currency", "ngn"]) == 2
+def test_the_commands_are_there(settings: Settings, tmp_path: Path) -> None:
+    known = environment(tmp_path / "data", DATABASE_URL=settings.database_url)
+
+    def kiti(*arguments: str) -> Ran:
+        return run_kiti(*arguments, cwd=tmp_path, environment=known)
+
+    assert kiti("ledger", "balances").code == 0
+    assert kiti("ledger", "statement", "bank", "--currency", "ngn").code == 0
+    exported = kiti("ledger", "export")
+    assert exported.code == 0
+    assert "balance Assets:Bank  1234.56 NGN" in exported.out
+    assert kiti("ledger", "statement", "gold", "--currency", "ngn").code == 2
