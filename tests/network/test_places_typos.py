@@ -57,7 +57,6 @@ async def names(conn: Conn, q: str, limit: int = 50) -> list[str]:
         ("Mombassa", "Mombasa"),
         ("Mombsa", "Mombasa"),
         ("lgos", "Lagos"),
-        ("magos", "Lagos"),
         ("lagso", "Lagos"),
         ("kumassi", "Kumasi"),
         ("abudja", "Abuja"),
@@ -79,7 +78,10 @@ async def test_a_letter_wrong_still_finds_the_city(db: Database, typed: str, mea
         assert await names(conn, typed) == [meant]
 
 
-@pytest.mark.parametrize("typed", ["lo", "ek", "ako", "xyzw", "abcdefgh", "nnrbbi", "  q  "])
+@pytest.mark.parametrize(
+    "typed",
+    ["lo", "ek", "ako", "xyzw", "abcdefgh", "nnrbbi", "  q  ", "magos", "airobi", "naix"],
+)
 async def test_few_letters_or_too_many_wrong_find_nothing(db: Database, typed: str):
     async with db.transaction() as conn:
         await make_cities(conn)
@@ -106,8 +108,25 @@ async def test_where_a_city_begins_so_none_is_guessed(db: Database):
 
         assert await names(conn, "abuja") == ["Abuja"]
         # No city begins so, one nearly does; a stop does, so no stop is guessed.
-        assert await names(conn, "mombassa") == ["Mombasa", "Mombassa Road"]
+        assert await names(conn, "mombassa") == ["Mombassa Road", "Mombasa"]
         assert await names(conn, "mombaasa") == ["Mombasa", "Mombasa Rd", "Mombassa Road"]
+
+
+@pytest.mark.parametrize("stop", ["Bonn", "Köln", "Yaba", "Alaba", "Dar Bridge", "Old Lagoss"])
+async def test_no_guess_comes_before_a_true_match(db: Database, stop: str):
+    async with db.transaction() as conn:
+        await make_cities(conn)
+        await put_city(conn, name="Malaba", country="KE", timezone="UTC")
+        for name, alias in (("Tanga", "Bongo"), ("Mvita", "Kongowea"), ("Arusha", "Ya Afrika")):
+            await put_city(conn, name=name, country="TZ", timezone="UTC", aliases=[alias])
+        await put_stop(conn, NewStop("t", "1", f"{stop} Hbf", "UTC"))
+        typed = stop.split()[-1]
+
+        assert await names(conn, typed, limit=1) == [f"{stop} Hbf"]
+        if typed != "Lagoss":
+            assert await names(conn, typed) == [f"{stop} Hbf"]
+        else:
+            assert await names(conn, typed) == [f"{stop} Hbf", "Lagos"]
 
 
 async def test_pages_of_guesses_and_hits_join_to_the_whole(db: Database):
@@ -125,8 +144,8 @@ async def test_pages_of_guesses_and_hits_join_to_the_whole(db: Database):
                 paged += page
             assert [place.place_id for place in paged] == [place.place_id for place in whole]
             assert len(whole) >= 6
-            kinds = [place.kind for place in whole]
-            assert kinds == sorted(kinds)
+            order = [(place.edits > 0, place.kind) for place in whole]
+            assert order == sorted(order)
 
 
 async def test_the_busier_of_like_names_comes_first(db: Database):
@@ -183,7 +202,9 @@ def test_any_one_slip_is_forgiven(name: str, rest: str, data: st.DataObject):
     typed = slips[data.draw(st.sampled_from(sorted(slips)))]
     found = misspelt(place(name + rest), typed)
 
-    assert (found is not None) or edits_max(typed) == 0
+    is_other_start = edits_max(typed) == 1 and typed[0] != name[0]
+    is_too_short = len(typed) == 4 and rest == "xyz"
+    assert (found is not None) or edits_max(typed) == 0 or is_other_start or is_too_short
     assert found is None or found.edits % 10 <= 1
 
 
@@ -206,7 +227,9 @@ def test_edits_are_those_of_the_whole_table(typed: str, name: str):
     most = edits_max(typed)
     ends = [cells[len(typed), to] for to in range(len(name) + 1)]
     whole = [ends[-1]] if ends[-1] <= most else []
-    parts = [end + 10 for end in ends[:-1] if end <= most]
+    parts = [end + 10 for end in ends[:-1] if end <= most and len(typed) > 4]
+    if most == 1 and typed[0] != name[0]:
+        whole = parts = []
 
     found = misspelt(place(name), typed)
 

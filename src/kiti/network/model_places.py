@@ -21,6 +21,8 @@ _WORDS_MAX: Final = 16
 # From so many letters on one of them may be wrong, then two: of fewer almost every name is near.
 _ONE_EDIT_FROM: Final = 4
 _TWO_EDITS_FROM: Final = 8
+# So few letters are typed to their end, else they begin half of all names but for one.
+_UNFINISHED_FROM: Final = 5
 # A word that was typed whole is a better guess than the beginning of a longer one.
 _UNFINISHED: Final = 10
 
@@ -38,7 +40,8 @@ class PlaceNames:
 class PlaceKey:
     """Where a place stands in the list of a search: the lesser comes first.
 
-    `edits` is 0 for a name that has what was typed in it; else how far it is from it.
+    `edits` is 0 for a name that has what was typed in it; else how far it is from it: a guess,
+    and no guess stands before a name that has it.
     `word` and `folded` are the match: how many words of the name stand before it, and the name
     from there on. `quiet` is 0 for a place without trips, and the less the busier it is.
     """
@@ -50,9 +53,17 @@ class PlaceKey:
     folded: str
     place_id: UUID
 
-    def order(self) -> tuple[str, int, int, int, str, UUID]:
+    @property
+    def is_guess(self) -> bool:
+        """Whether the name has not what was typed in it."""
+        return self.edits > 0
+
+    def order(self) -> tuple[bool, str, int, int, int, str, UUID]:
         """What keys are compared by."""
-        return (self.kind, self.edits, self.word, self.quiet, self.folded, self.place_id)
+        return (
+            *(self.is_guess, self.kind, self.edits),
+            *(self.word, self.quiet, self.folded, self.place_id),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +156,21 @@ def misspelt(place: Place, typed: str) -> Place | None:
     """The place, whose `folded` is a whole name, as what people meant; None when it is too far.
 
     From the start of one of its words on the name must begin with `typed` but for a letter or two:
-    left out, put in, another one, or two that changed places. Digits are never mistaken.
+    left out, put in, another one, or two that changed places. Digits are never mistaken; nor is,
+    of fewer than 8 letters, the first; of fewer than 5 the name's word ends where they do.
     """
     most, digits = edits_max(typed), _digits(typed)
     found: list[tuple[int, int, str]] = []
     for word, start in enumerate(word_starts(place.folded)):
+        if most == 1 and start[0] != typed[0]:
+            continue
         # Each letter that the name lacks is an edit: most names need no closer look.
         if len(set(typed).difference(start)) > most:
             continue
         if digits and not _digits(start).startswith(digits):
             continue
         edits = _edits(typed, start, most)
-        if edits is not None:
+        if edits is not None and (edits < _UNFINISHED or letters(typed) >= _UNFINISHED_FROM):
             found.append((edits, word, start))
     if not found:
         return None

@@ -53,22 +53,25 @@ async def list_places(conn: Conn, *, q: str, after: PlaceKey | None, limit: int)
     """Places with a name, or a word in a name, that begins with `q`: cities first, then stops.
 
     Within each, those that begin so come before those with a later word, and the busier before the
-    quieter. Where no city begins so, those come that do but for a letter or two (from 4 letters
-    on); where nothing does, such stops too. `limit` places at most; none when `q` has fewer than 2
-    letters.
+    quieter. After them all, where no city begins so, come cities that do but for a letter or two
+    (from 4 letters on); where nothing does, such stops too. `limit` places at most; none when `q`
+    has fewer than 2 letters.
     """
     typed = fold(q)[:FOLDED_MAX].rstrip()
     if letters(typed) < LETTERS_MIN:
         return []
-    begun = await _begun(conn, typed, after=None, limit=limit if after is None else 1)
-    found: list[Place] = []
-    if edits_max(typed) and not (begun and begun[0].kind == "CITY"):
-        found = await _misspelt(conn, typed, with_stops=not begun)
+    begun: list[Place] = []
+    if after is None or not after.is_guess:
+        begun = await _begun(conn, typed, after=after, limit=limit)
+    if len(begun) == limit or not edits_max(typed):
+        return begun
+    first = begun[:1] if after is None else await _begun(conn, typed, after=None, limit=1)
+    if first and first[0].kind == "CITY":
+        return begun
+    guesses = await _misspelt(conn, typed, with_stops=not first)
     if after is not None:
-        found = [place for place in found if place.key.order() > after.order()]
-        if begun:
-            begun = await _begun(conn, typed, after=None if after.edits else after, limit=limit)
-    return (found + begun)[:limit]
+        guesses = [place for place in guesses if place.key.order() > after.order()]
+    return (begun + guesses)[:limit]
 
 
 async def _begun(conn: Conn, typed: str, *, after: PlaceKey | None, limit: int) -> list[Place]:
