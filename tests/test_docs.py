@@ -39,7 +39,8 @@ def test_every_command_is_in_the_readme() -> None:
                  "schedule show", "holidays add", "holidays remove", "holidays list",
                  "import gtfs", "job", "audit",
                  "doctor", "user create", "sandbox", "trip show", "trip close", "trip reopen",
-                 "trip cancel",
+                 "trip cancel", "operator policy", "operator commission", "agent float",
+                 "agent remit",
                  "review", "review keep", "review move"):  # fmt: skip
         assert f"kiti {name}" in readme
         assert cli.run([*name.split(), "--help"]) == 0
