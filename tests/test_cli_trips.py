@@ -1,9 +1,11 @@
 """`kiti trip`: one trip from the command line."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from booking_make import Trip, hold, make_request
@@ -67,4 +69,28 @@ async def test_a_trip_is_shown_closed_opened_and_cancelled(
     assert (done.code, done.out, done.err) == (1, "", "kiti: This trip has been cancelled\n")
     unknown = kiti(url, "show", str(new_id()))
     assert (unknown.code, unknown.err) == (1, "kiti: There is no such trip\n")
+    await cluster.drop_database(name)
+
+
+@pytest.mark.slow
+async def test_a_booking_that_cannot_be_ended_is_told_in_one_line(
+    kiti: Kiti, cluster: Cluster, worker_id: str
+) -> None:
+    name = f"kiti_broken_trips_{worker_id}"
+    url = await cluster.create_database(name)
+    await migrate(url)
+    trip_id = await make_booked_trip(url)
+    conn = await asyncpg.connect(url)
+    await conn.execute(
+        "ALTER TABLE booking ADD CONSTRAINT none_ends CHECK (status <> 'released') NOT VALID"
+    )
+    await conn.close()
+    done = kiti(url, "cancel", str(trip_id), "--reason", "The road is flooded")
+    assert (done.code, done.out) == (1, "")
+    logged, said = done.err.splitlines()
+    assert json.loads(logged)["event"] == "a booking of a cancelled trip could not be ended"
+    assert said == (
+        "kiti: the trip is cancelled, but 1 bookings could not be ended yet: "
+        "a worker tries them again"
+    )
     await cluster.drop_database(name)

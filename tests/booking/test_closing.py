@@ -17,9 +17,10 @@ from kiti.booking.closing import (
     reopen_sales,
 )
 from kiti.booking.model import SalesClosed, SalesNotClosedByHand, TripCancelled
-from kiti.booking.restocking import close_for_review
+from kiti.booking.restocking import close_for_review, set_terms
 from kiti.booking.service import extend_hold
 from kiti.network.model import NoSuchTrip
+from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, Database
 from kiti.platform.errors import DatabaseUnavailable
 from kiti.platform.ids import new_id
@@ -107,6 +108,22 @@ async def test_closed_by_hand_takes_no_hold_and_keeps_what_there_is(db: Database
     assert (await hold(db, make_request(trip, seats=(1,)))).outcome == "held"
     async with db.connection() as conn:
         assert await audit(conn) == []
+
+
+async def test_closed_by_hand_after_the_clock_it_stays_closed_when_sales_end_later(
+    db: Database,
+) -> None:
+    trip = await make_stock(db, closes_in=timedelta(seconds=-1))
+    assert await close_trips(db) == 1
+    async with db.transaction() as conn:
+        await close_sales(conn, trip_id=trip.trip_id)
+        await set_terms(
+            conn,
+            trip_ids=[trip.trip_id],
+            sales_close_at=[utc_now() + timedelta(hours=1)],
+            sheet_versions=[1],
+        )
+    assert await state(db, trip) == ("closed", "hand")
 
 
 async def test_a_person_opens_only_what_a_person_closed_and_can_still_be_sold(

@@ -1,5 +1,6 @@
 """What a person decides of trips that changed after they were booked."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
 from uuid import UUID
@@ -8,7 +9,10 @@ import pytest
 
 from booking_make import let_expire
 from kiti.booking.audit import audit
+from kiti.booking.closing import close_sales, end_sales, lock_sales, reopen_sales
+from kiti.booking.model import SalesNotClosedByHand, TripCancelled
 from kiti.booking.service import confirm_booking, find_booking, get_booking, sheet_of
+from kiti.network.model import NoSuchTrip
 from kiti.network.service import Catalogue
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Database
@@ -99,11 +103,22 @@ async def test_moved_its_bookings_go_with_it_and_those_that_are_over_do_not(db: 
     async with db.connection() as conn:
         await let_expire(conn, over.booking_id)
     sold = await sell_seats(db, "1", seats=(0, 1))
+    async with db.connection() as conn:
+        await conn.execute(
+            "INSERT INTO booking_contact (booking_id, trip_id, phone) VALUES ($1, $2, $3)",
+            sold.booking_id,
+            sold.trip_id,
+            "+2348000000001",
+        )
     held = await hold_seats(db, "1", seats=(2,), last=1)
     source.change("1", minute=700)
     await renew(db, source)
     moved = await move(db, trip_id=sold.trip_id, by="Ada")
-    assert moved.references == (sold.reference,)
+    assert moved.is_on_sale
+    assert [asdict(one) for one in moved.bookings] == [
+        {"reference": sold.reference, "phone": "+2348000000001", "email": None}
+    ]
+    assert "+234" not in str(moved)
     assert moved.new_departure - moved.departure == timedelta(minutes=220)
     assert (await renew(db, source)).counts == {Kind.SAME: 2}
     assert await listed(db) == []
@@ -164,11 +179,10 @@ async def test_a_trip_that_does_not_wait_is_not_decided(db: Database):
     source, _ = await flagged(db, minute=700)
     async with db.connection() as conn:
         other = await trip_id_of(conn, "2")
-    for trip_id in (other, new_id()):
-        with pytest.raises(NoSuchReview):
-            await keep(db, trip_id=trip_id, by="Ada")
-        with pytest.raises(NoSuchReview):
-            await move(db, trip_id=trip_id, by="Ada")
+    for trip_id, refusal in ((other, NoSuchReview), (new_id(), NoSuchTrip)):
+        for decide in (keep, move):
+            with pytest.raises(refusal):
+                await decide(db, trip_id=trip_id, by="Ada")
     assert source.trips["2"].on == DAY
 
 
@@ -179,3 +193,61 @@ async def test_a_kept_trip_may_still_be_moved(db: Database):
     async with db.connection() as conn:
         rows = await conn.fetch("SELECT decision, decided_by FROM trip_review")
     assert [tuple(row) for row in rows] == [("move", "Bayo")]
+
+
+async def test_a_cancelled_trip_was_decided_and_is_neither_kept_nor_moved(db: Database):
+    source, trip_id = await flagged(db, minute=700)
+    async with db.transaction() as conn:
+        await lock_sales(conn, trip_id=trip_id)
+        await end_sales(conn, trip_id=trip_id)
+    assert await listed(db) == []
+    for decide in (keep, move):
+        with pytest.raises(TripCancelled):
+            await decide(db, trip_id=trip_id, by="Ada")
+    async with db.connection() as conn:
+        starts_at = await conn.fetchval("SELECT starts_at FROM trip WHERE trip_id = $1", trip_id)
+    assert starts_at == Spec().starts_at
+    assert (await renew(db, source)).counts == {Kind.SAME: 1, Kind.LEFT: 1}
+    assert await status(db, trip_id) == "cancelled"
+
+
+@pytest.mark.parametrize("closed", ["before", "after"])
+async def test_closed_by_hand_while_it_waits_it_is_opened_by_nobody_else(db: Database, closed: str):
+    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    await renew(db, source)
+    trip_id = (await sell_seats(db, "1")).trip_id
+
+    async def by_hand(change: Callable[..., Awaitable[None]]) -> None:
+        async with db.transaction() as conn:
+            await change(conn, trip_id=trip_id)
+
+    if closed == "before":
+        await by_hand(close_sales)
+    source.change("1", minute=700)
+    await renew(db, source)
+    if closed == "after":
+        await by_hand(close_sales)
+    # What waits for a decision is not opened by hand either.
+    with pytest.raises(SalesNotClosedByHand, match="kiti review"):
+        await by_hand(reopen_sales)
+    source.change("1", minute=480)
+    assert (await renew(db, source)).count(Kind.RETURNED) == 1
+    assert await status(db, trip_id) == "closed"
+    assert (await renew(db, source)).counts == {Kind.SAME: 2}
+    await by_hand(reopen_sales)
+    assert await status(db, trip_id) == "on_sale"
+
+
+@pytest.mark.parametrize("decide", [keep, move])
+async def test_a_decision_does_not_open_what_a_person_has_closed(
+    db: Database, decide: Callable[..., Awaitable[object]]
+):
+    _, trip_id = await flagged(db, minute=700)
+    async with db.transaction() as conn:
+        await close_sales(conn, trip_id=trip_id)
+    said = await decide(db, trip_id=trip_id, by="Ada")
+    assert said is False or getattr(said, "is_on_sale", None) is False
+    assert await status(db, trip_id) == "closed"
+    async with db.transaction() as conn:
+        await reopen_sales(conn, trip_id=trip_id)
+    assert await status(db, trip_id) == "on_sale"

@@ -34,10 +34,11 @@ def keep_trip(settings: Settings, trip_id: UUID, *, by: str) -> int:
     """Let a trip run as it was booked.
 
     Raises:
+        NoSuchTrip, TripCancelled.
         NoSuchReview: it does not wait.
     """
-    on_database(settings, lambda db: keep(db, trip_id=trip_id, by=by))
-    sys.stdout.write("kept as booked; on sale again\n")
+    is_on_sale = on_database(settings, lambda db: keep(db, trip_id=trip_id, by=by))
+    sys.stdout.write(f"kept as booked; {_sales(is_on_sale=is_on_sale)}\n")
     return 0
 
 
@@ -45,6 +46,7 @@ def move_trip(settings: Settings, trip_id: UUID, *, by: str) -> int:
     """Let a trip follow its timetable with its bookings, and name those who must hear of it.
 
     Raises:
+        NoSuchTrip, TripCancelled.
         NoSuchReview: it does not wait.
         MoveImpossible: more than its times would change.
     """
@@ -55,11 +57,18 @@ def move_trip(settings: Settings, trip_id: UUID, *, by: str) -> int:
     moved = on_database(settings, work)
     sys.stdout.write(
         f"leaves {moved.new_departure:%Y-%m-%d %H:%M} instead of {moved.departure:%Y-%m-%d %H:%M}; "
-        "on sale again\n"
+        f"{_sales(is_on_sale=moved.is_on_sale)}\n"
     )
-    if moved.references:
-        sys.stdout.write(f"tell these bookings: {' '.join(moved.references)}\n")
+    if moved.bookings:
+        sys.stdout.write("tell these bookings, for no message goes out by itself:\n")
+    for booking in moved.bookings:
+        reach = [way for way in (booking.phone, booking.email) if way]
+        sys.stdout.write(f"  {'  '.join((booking.reference, *reach))}\n")
     return 0
+
+
+def _sales(*, is_on_sale: bool) -> str:
+    return "on sale again" if is_on_sale else "its sales were closed by hand, and stay closed"
 
 
 def _text(review: Review) -> str:

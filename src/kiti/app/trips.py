@@ -10,6 +10,7 @@ from kiti.app.database import database, make_schema_ready, require_database
 from kiti.booking import closing
 from kiti.booking.closing import TripSales
 from kiti.checkout.trip_cancelling import (
+    BookingsLeft,
     Cancellation,
     CancelledTrip,
     cancel_bookings,
@@ -27,6 +28,8 @@ Result = TypeVar("Result")
 def cancel(settings: Settings, trip_id: UUID, *, reason: str) -> int:
     """Cancel a trip and end its bookings here and now; a worker sends the refunds.
 
+    1 when some bookings could not be ended: the trip is cancelled all the same.
+
     Raises:
         NoSuchTrip, TripDeparted.
     """
@@ -35,7 +38,14 @@ def cancel(settings: Settings, trip_id: UUID, *, reason: str) -> int:
         await cancel_trip(db, Catalogue(), trip_id=trip_id, reason=reason, by=None)
         await cancel_bookings(db, CancelledTrip(trip_id))
 
-    _run(settings, work)
+    try:
+        _run(settings, work)
+    except BookingsLeft as left:
+        sys.stderr.write(
+            f"kiti: the trip is cancelled, but {left} could not be ended yet: "
+            "a worker tries them again\n"
+        )
+        return 1
     sys.stdout.write("cancelled; its bookings have ended, and what was paid goes back\n")
     return 0
 
@@ -97,7 +107,7 @@ def _lines(sheet: TripSheet, sales: TripSales, cancellation: Cancellation | None
     if state.status == "on_sale" and state.sales_close_at <= state.now:
         status = "closed by clock"
     elif state.closed_by is not None:
-        status = f"closed by {state.closed_by}"
+        status = f"closed by {state.closed_by.replace('_', ' ')}"
     out = [
         f"{sheet.operator_name}: {first.name} to {last.name}",
         f"leaves {first.local_departure.isoformat()} (service date {sheet.service_date})",

@@ -76,7 +76,8 @@ async def read_sales(conn: Conn, *, trip_id: UUID) -> TripSales:
 async def close_sales(conn: Conn, *, trip_id: UUID) -> None:
     """Take no new bookings; those there are stay, and holds may still be paid.
 
-    Nothing when sales are closed already.
+    Nothing when a person has closed them already. What the clock or a review of the timetable had
+    closed is closed by hand then: it stays so when the timetable changes again.
 
     Raises:
         NoSuchTrip, TripCancelled.
@@ -94,7 +95,7 @@ async def reopen_sales(conn: Conn, *, trip_id: UUID) -> None:
     Raises:
         NoSuchTrip, TripCancelled.
         SalesClosed: the time to sell is over.
-        SalesNotClosedByHand: a review of the timetable closed it, and that decides.
+        SalesNotClosedByHand: a review of the timetable holds it closed, and that decides.
     Locks: the trip.
     """
     state = await lock_sales(conn, trip_id=trip_id)
@@ -105,7 +106,10 @@ async def reopen_sales(conn: Conn, *, trip_id: UUID) -> None:
     if state.status == "on_sale":
         return
     if not await store_closing.reopen_sales(conn, trip_id=trip_id):
-        raise SalesNotClosedByHand
+        raise SalesNotClosedByHand(
+            "the timetable differs from what was sold, and that keeps the sales closed: "
+            "decide it first, see `kiti review`"
+        )
 
 
 async def end_sales(conn: Conn, *, trip_id: UUID) -> None:

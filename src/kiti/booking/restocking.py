@@ -11,15 +11,15 @@ from uuid import UUID
 from kiti.booking import store_stock
 from kiti.booking.model import NewStock
 from kiti.booking.service import release_hold
-from kiti.booking.store_stock import LiveSeats, StockState
+from kiti.booking.store_stock import LiveContact, LiveSeats, StockState
 from kiti.platform.db import Conn
 
 __all__ = [
+    "LiveContact",
     "LiveSeats",
     "LockedStock",
     "StockState",
     "close_for_review",
-    "live_references",
     "lock_stock",
     "read_live",
     "remake_stock",
@@ -120,8 +120,8 @@ async def reopen_after_review(conn: Conn, *, trip_ids: Sequence[UUID]) -> None:
         await store_stock.reopen_after_review(conn, trip_ids=trip_ids)
 
 
-async def take_along(conn: Conn, *, trip_id: UUID) -> list[str]:
-    """Let the sold bookings of a trip go with it to its new times; their references.
+async def take_along(conn: Conn, *, trip_id: UUID) -> list[LiveContact]:
+    """Let the sold bookings of a trip go with it to its new times; how their buyers are reached.
 
     Holds are released: nobody pays for a trip that leaves at another time than was shown, and money
     that still comes goes back. Bookings that ended before stay of what the trip was, too. The
@@ -131,10 +131,4 @@ async def take_along(conn: Conn, *, trip_id: UUID) -> list[str]:
         await release_hold(conn, booking_id=held.booking_id, holder_id=None)
     shape = await store_stock.raise_shape(conn, trip_id=trip_id)
     await store_stock.take_along(conn, trip_id=trip_id, shape=shape)
-    return await live_references(conn, trip_id=trip_id)
-
-
-async def live_references(conn: Conn, *, trip_id: UUID) -> list[str]:
-    """What people call the trip's live bookings by."""
-    rows = await store_stock.list_live_references(conn, trip_id=trip_id)
-    return [row.reference for row in rows]
+    return await store_stock.list_live_contacts(conn, trip_id=trip_id)

@@ -11,8 +11,8 @@ from kiti.platform.db import Conn, execute, fetch_all, fetch_optional
 class SalesState:
     """How a trip's sales stand at `now`, by the database's clock.
 
-    `status`: on_sale, closed or cancelled; `closed_by`: clock, hand or review, None while open or
-    when it was not noted.
+    `status`: on_sale, closed or cancelled; `closed_by`: clock, hand, review or hand_and_review,
+    None while open or when it was not noted.
     """
 
     trip_id: UUID
@@ -91,13 +91,18 @@ async def close_due(conn: Conn, *, limit: int) -> int:
 
 
 async def close_sales(conn: Conn, *, trip_id: UUID) -> bool:
-    """Close by hand what is on sale; False when it is not. The caller holds the lock."""
+    """Close by hand what is not closed by hand; False when it is. The caller holds the lock.
+
+    What the clock or a review had closed stays closed when that changes.
+    """
     changed = await execute(
         conn,
         """
         UPDATE trip_inventory
-        SET status = 'closed', closed_by = 'hand', version = version + 1
-        WHERE trip_id = $1 AND status = 'on_sale'
+        SET status = 'closed', version = version + 1,
+            closed_by = CASE WHEN closed_by = 'review' THEN 'hand_and_review' ELSE 'hand' END
+        WHERE trip_id = $1 AND (status = 'on_sale' OR (status = 'closed'
+          AND (closed_by IS NULL OR closed_by IN ('clock', 'review'))))
         """,
         trip_id,
     )

@@ -1,7 +1,7 @@
 """The SQL of stock that changes: trips locked together, made anew, closed and opened again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -143,8 +143,9 @@ async def remake_stock(conn: Conn, *, stocks: Sequence[NewStock]) -> int:
             shape = inv.shape + 1,
             status = CASE WHEN inv.status = 'closed' AND inv.closed_by IN ('clock', 'review')
                           THEN 'on_sale' ELSE inv.status END,
-            closed_by = CASE WHEN inv.closed_by IN ('clock', 'review')
-                             THEN NULL ELSE inv.closed_by END
+            closed_by = CASE WHEN inv.closed_by IN ('clock', 'review') THEN NULL
+                             WHEN inv.closed_by = 'hand_and_review' THEN 'hand'
+                             ELSE inv.closed_by END
         FROM unnest($1::uuid[], $2::smallint[], $3::smallint[], $4::varbit[], $5::varbit[],
                     $6::timestamptz[], $7::integer[])
           AS n (trip, seats, legs, blocked, empty, closes, sheet)
@@ -190,14 +191,18 @@ async def set_terms(
 
 
 async def close_for_review(conn: Conn, *, trip_ids: Sequence[UUID]) -> int:
-    """Stop the sales of trips that are on sale; how many. The caller holds the locks."""
+    """Stop the sales of trips, also for when the clock or a person opens them; how many.
+
+    The caller holds the locks.
+    """
     return await execute(
         conn,
         """
         UPDATE trip_inventory
-        SET status = 'closed', closed_by = 'review'
+        SET status = 'closed',
+            closed_by = CASE WHEN closed_by = 'hand' THEN 'hand_and_review' ELSE 'review' END
         WHERE trip_id = ANY ($1::uuid[])
-          AND (status = 'on_sale' OR (status = 'closed' AND closed_by = 'clock'))
+          AND (status = 'on_sale' OR (status = 'closed' AND closed_by IN ('clock', 'hand')))
         """,
         trip_ids,
     )
@@ -209,8 +214,10 @@ async def reopen_after_review(conn: Conn, *, trip_ids: Sequence[UUID]) -> int:
         conn,
         """
         UPDATE trip_inventory
-        SET status = 'on_sale', closed_by = NULL
-        WHERE trip_id = ANY ($1::uuid[]) AND status = 'closed' AND closed_by = 'review'
+        SET status = CASE WHEN closed_by = 'review' THEN 'on_sale' ELSE status END,
+            closed_by = CASE WHEN closed_by = 'review' THEN NULL ELSE 'hand' END
+        WHERE trip_id = ANY ($1::uuid[]) AND status = 'closed'
+          AND closed_by IN ('review', 'hand_and_review')
         """,
         trip_ids,
     )
@@ -282,21 +289,26 @@ async def cut_holds(conn: Conn, *, trip_ids: Sequence[UUID]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveReference:
-    """What people call a live booking by."""
+class LiveContact:
+    """What people call a live booking by, and how its buyer is reached; None where not told."""
 
     reference: str
+    phone: str | None = field(repr=False)
+    email: str | None = field(repr=False)
 
 
-async def list_live_references(conn: Conn, *, trip_id: UUID) -> list[LiveReference]:
-    """The references of a trip's bookings that are held or sold, in their order."""
+async def list_live_contacts(conn: Conn, *, trip_id: UUID) -> list[LiveContact]:
+    """The trip's bookings that are held or sold, by their references."""
     return await fetch_all(
         conn,
-        LiveReference,
+        LiveContact,
         """
-        SELECT reference FROM booking
-        WHERE trip_id = $1 AND status IN ('held', 'confirmed')
-        ORDER BY reference
+        SELECT b.reference, contact.phone, contact.email
+        FROM booking b
+        LEFT JOIN booking_contact contact
+          ON contact.booking_id = b.booking_id AND contact.trip_id = b.trip_id
+        WHERE b.trip_id = $1 AND b.status IN ('held', 'confirmed')
+        ORDER BY b.reference
         """,
         trip_id,
     )

@@ -48,7 +48,7 @@ def judge(there: There, wanted: TripToSell | None) -> Verdict:
     if is_other(there, wanted):
         is_kept = there.review_decision == "keep" and is_as_reviewed(there, wanted)
         return Verdict.KEPT if is_kept else Verdict.CHANGE
-    if there.review_id is not None or there.closed_by == "review":
+    if there.review_id is not None or there.closed_by in {"review", "hand_and_review"}:
         return Verdict.RETURN
     return Verdict.REPRICE if has_other_terms(there, wanted) else Verdict.SAME
 

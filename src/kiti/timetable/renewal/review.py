@@ -10,15 +10,18 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from kiti.booking.model import TripCancelled
 from kiti.booking.restocking import (
+    LiveContact,
     LiveSeats,
+    LockedStock,
     lock_stock,
     read_live,
     reopen_after_review,
     set_terms,
     take_along,
 )
-from kiti.network.model import NewTrip
+from kiti.network.model import NewTrip, NoSuchTrip
 from kiti.network.service import (
     Catalogue,
     PatternStop,
@@ -61,11 +64,12 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A trip that follows its source now, and whose bookings must hear of it, by reference."""
+    """A trip that follows its source now, and the bookings whose buyers must hear of it."""
 
     departure: datetime
     new_departure: datetime
-    references: tuple[str, ...]
+    bookings: tuple[LiveContact, ...]
+    is_on_sale: bool
 
 
 async def open_reviews(db: Database) -> AsyncGenerator[Review]:
@@ -83,23 +87,27 @@ async def open_reviews(db: Database) -> AsyncGenerator[Review]:
         after = (rows[-1].found_at, rows[-1].review_id)
 
 
-async def keep(db: Database, *, trip_id: UUID, by: str) -> None:
+async def keep(db: Database, *, trip_id: UUID, by: str) -> bool:
     """Let the trip run as it was booked, and sell it again, while its source says the same.
 
+    False: a person has closed its sales, and they stay closed.
+
     Raises:
+        NoSuchTrip, TripCancelled.
         NoSuchReview: it does not wait for anybody.
     Locks: the trip.
     """
 
-    async def work(conn: Conn) -> None:
-        await lock_stock(conn, trip_ids=[trip_id])
+    async def work(conn: Conn) -> bool:
+        locked = await _lock(conn, trip_id)
         row = await _get(conn, trip_id)
         await store.decide(
             conn, review_id=row.review_id, decision="keep", decided_by=by[:DECIDED_BY_LENGTH_MAX]
         )
         await reopen_after_review(conn, trip_ids=[trip_id])
+        return not _is_closed_by_hand(locked)
 
-    await db.run(work)
+    return await db.run(work)
 
 
 async def move(db: Database, *, trip_id: UUID, by: str) -> Moved:
@@ -108,20 +116,21 @@ async def move(db: Database, *, trip_id: UUID, by: str) -> Moved:
     Tickets show the new times from now on; whoever booked must be told, and nobody is told here.
 
     Raises:
+        NoSuchTrip, TripCancelled.
         NoSuchReview: it does not wait for anybody.
         MoveImpossible: more than times would change, or it has left.
     Locks: the trip.
     """
 
     async def work(conn: Conn) -> Moved:
-        locked = await lock_stock(conn, trip_ids=[trip_id])
+        locked = await _lock(conn, trip_id)
         row = await _get(conn, trip_id)
         calls = await list_pattern_stops(
             conn, {each for each in (row.pattern_id, row.new_pattern_id) if each is not None}
         )
         if row.new_starts_at is None or row.new_sales_close_at is None or not _can_move(row, calls):
             raise MoveImpossible
-        await keep_former(conn, {trip_id: locked[trip_id].state.shape})
+        await keep_former(conn, {trip_id: locked.state.shape})
         versions = await change_trips(conn, [_as_wanted(row, row.new_starts_at)])
         await set_terms(
             conn,
@@ -129,17 +138,34 @@ async def move(db: Database, *, trip_id: UUID, by: str) -> Moved:
             sales_close_at=[row.new_sales_close_at],
             sheet_versions=[versions[trip_id]],
         )
-        references = await take_along(conn, trip_id=trip_id)
+        bookings = await take_along(conn, trip_id=trip_id)
         await reopen_after_review(conn, trip_ids=[trip_id])
         await store.decide(
             conn, review_id=row.review_id, decision="move", decided_by=by[:DECIDED_BY_LENGTH_MAX]
         )
         zone = zone_of(row.timezone)
         return Moved(
-            row.starts_at.astimezone(zone), row.new_starts_at.astimezone(zone), tuple(references)
+            row.starts_at.astimezone(zone),
+            row.new_starts_at.astimezone(zone),
+            tuple(bookings),
+            is_on_sale=not _is_closed_by_hand(locked),
         )
 
     return await db.run(work)
+
+
+async def _lock(conn: Conn, trip_id: UUID) -> LockedStock:
+    """Lock the trip. Who has cancelled it has decided it."""
+    locked = (await lock_stock(conn, trip_ids=[trip_id])).get(trip_id)
+    if locked is None:
+        raise NoSuchTrip
+    if locked.state.status == "cancelled":
+        raise TripCancelled
+    return locked
+
+
+def _is_closed_by_hand(locked: LockedStock) -> bool:
+    return locked.state.closed_by in {"hand", "hand_and_review"}
 
 
 async def _get(conn: Conn, trip_id: UUID) -> ReviewRow:

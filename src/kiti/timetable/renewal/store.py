@@ -187,7 +187,8 @@ async def list_ahead(
           AND (review.decision IS NULL OR review.decision = 'keep')
         WHERE trip.feed = $1 AND trip.service_date = $2 AND trip.code > $3
           AND trip.starts_at > clock_timestamp() AND inv.status <> 'cancelled'
-          AND (inv.closed_by IS DISTINCT FROM 'review' OR review.review_id IS NOT NULL)
+          AND (inv.closed_by IS NULL OR inv.closed_by NOT IN ('review', 'hand_and_review')
+            OR review.review_id IS NOT NULL)
         ORDER BY trip.code
         LIMIT $4
         """,

@@ -42,7 +42,7 @@ class ReviewRow:
 async def list_open(
     conn: Conn, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[ReviewRow]:
-    """Reviews that nobody has decided, of trips that have not left; the oldest first."""
+    """Reviews that nobody has decided, of trips neither gone nor cancelled; the oldest first."""
     return await fetch_all(
         conn,
         ReviewRow,
@@ -60,6 +60,7 @@ async def list_open(
         JOIN operator ON operator.operator_id = trip.operator_id
         JOIN pattern_call call ON call.pattern_id = trip.pattern_id AND call.position = 0
         JOIN stop ON stop.stop_id = call.stop_id
+        JOIN trip_inventory inv ON inv.trip_id = trip.trip_id AND inv.status <> 'cancelled'
         WHERE review.decision IS NULL AND trip.starts_at > clock_timestamp()
           AND ($1::timestamptz IS NULL OR (review.found_at, review.review_id) > ($1, $2::uuid))
         ORDER BY review.found_at, review.review_id
