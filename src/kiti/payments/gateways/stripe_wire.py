@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
 
 AMOUNT_MINOR_MAX: Final = 10**15
-# Stripe takes 30 minutes to 24 hours from its own clock; a minute is for the way and the clocks.
-LINK_S_MIN: Final = 31 * 60
+# Stripe takes 30 minutes to 24 hours from its own clock, and ours may be five minutes wrong, as it
+# may be for its webhooks; a minute is for the way.
+LINK_S_MIN: Final = 36 * 60
 LINK_S_MAX: Final = 24 * 3600 - 60
 REFERENCE: Final = "reference"
 REFUND_ID: Final = "refundId"
