@@ -281,6 +281,21 @@ async def test_a_search_asks_the_database_three_times(site: Site, line: Line):
     assert len(asked) in {len(WORDS), len(WORDS) + 1}
 
 
+async def test_stops_of_one_name_come_with_their_codes(site: Site):
+    platform, mall = "Rosebank Platform", "Rosebank Mall"
+    async with site.db.transaction() as conn:
+        for code, name in (("p1", platform), ("p2", platform), ("m", mall)):
+            zone = "Africa/Johannesburg"
+            await put_stop(conn, NewStop("r", code, name, zone, latitude=-26.145, longitude=28.043))
+
+    found = await site.get("/api/stops", q="rosebank")
+    near = await site.get("/api/stops", near="-26.145,28.043")
+
+    for items in (found["items"], near["items"]):
+        codes = {(item["name"], item.get("code")) for item in items}
+        assert codes == {(platform, "p1"), (platform, "p2"), (mall, None)}
+
+
 async def test_typing_finds_cities_then_stops(site: Site):
     async with site.db.transaction() as conn:
         lome = await put_city(conn, name="Lomé", country="TG", timezone="Africa/Lome")

@@ -120,7 +120,7 @@ async def test_no_guess_comes_before_a_true_match(db: Database, stop: str):
         for name, alias in (("Tanga", "Bongo"), ("Mvita", "Kongowea"), ("Arusha", "Ya Afrika")):
             await put_city(conn, name=name, country="TZ", timezone="UTC", aliases=[alias])
         await put_stop(conn, NewStop("t", "1", f"{stop} Hbf", "UTC"))
-        typed = stop.split()[-1]
+        typed = stop.rsplit(maxsplit=1)[-1]
 
         assert await names(conn, typed, limit=1) == [f"{stop} Hbf"]
         if typed != "Lagoss":
@@ -184,7 +184,7 @@ async def test_the_busier_of_like_names_comes_first(db: Database):
 
 
 def place(folded: str) -> Place:
-    return Place(UUID(int=1), "CITY", folded, None, None, "UTC", 0, 0, 0, folded)
+    return Place(UUID(int=1), "CITY", folded, None, None, "UTC", None, 0, 0, 0, folded)
 
 
 LETTERS = st.text("abcdefghij", min_size=4, max_size=14)

@@ -45,6 +45,26 @@ async def test_the_busiest_routes_of_the_next_days_come_first(db: Database):
     assert routes[0].from_timezone == "Africa/Lagos"
 
 
+async def test_routes_between_cities_come_before_busier_ones_between_stops(db: Database):
+    soon = utc_now() + timedelta(hours=5)
+    async with db.transaction() as conn:
+        cities = [
+            await put_city(conn, name=name, country="NG", timezone="Africa/Lagos")
+            for name in ("Lagos", "Ibadan")
+        ]
+        stops = [
+            await put_stop(conn, NewStop("f", f"{city}", "Park", "Africa/Lagos", city_id=city))
+            for city in cities
+        ]
+        lone = make_calls(await make_stops(conn, 2))
+        for n in range(3):
+            await make_trip(conn, calls=lone, starts_at=soon + timedelta(hours=n))
+        await make_trip(conn, calls=make_calls(stops), starts_at=soon)
+    async with db.connection() as conn:
+        routes = await PopularRoutes().routes(conn)
+    assert [(route.from_name, route.trips) for route in routes] == [("Lagos", 1), ("Stop 0", 3)]
+
+
 async def test_they_are_kept_for_a_while_but_none_are_not(db: Database):
     clock = Clock()
     popular = PopularRoutes(clock=clock)

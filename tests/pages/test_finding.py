@@ -56,6 +56,20 @@ async def test_a_name_of_several_places_is_asked_back(site: Site):
     assert "3 passengers" in results.text
 
 
+async def test_platforms_of_one_name_are_told_apart(site: Site):
+    async with site.db.transaction() as conn:
+        for code in ("sandton_ew", "sandton_ns"):
+            await put_stop(conn, NewStop("g", code, "Sandton Platform", "Africa/Johannesburg"))
+        await put_stop(conn, NewStop("g", "city", "Sandton City", "Africa/Johannesburg"))
+    browser = await site.browser()
+    page = await browser.get("/trips", **{"from": "sandton", "to": "lagos"})
+    assert page.heading == "Which place do you mean?"
+    assert "Sandton Platform stop, sandton_ew" in page.text
+    assert "Sandton Platform stop, sandton_ns" in page.text
+    assert "Sandton City stop " in page.text
+    assert "stop, city" not in page.text
+
+
 async def test_a_whole_name_means_its_city_though_a_stop_begins_so(site: Site):
     async with site.db.transaction() as conn:
         await put_stop(conn, NewStop("p", "loj", "Lagos Ojota", "Africa/Lagos"))

@@ -40,7 +40,7 @@ from kiti.checkout.search import Sources, find_days, find_trips, get_trip
 from kiti.fares.service import FareTables
 from kiti.network.layout import Layout
 from kiti.network.model import Call, NoSuchTrip
-from kiti.network.model_places import NearStop, Place, PlaceKey
+from kiti.network.model_places import NearStop, Place, PlaceKey, telling_codes
 from kiti.network.model_search import local_time
 from kiti.network.places import list_near, list_places
 from kiti.network.service import Catalogue
@@ -140,15 +140,18 @@ async def _near(db: Database, asked: PlacesIn, near: tuple[float, float]) -> Pla
             limit=asked.limit + 1,
         )
     last = found[asked.limit - 1] if len(found) > asked.limit else None
+    shown = found[: asked.limit]
     return PlacesOut(
-        items=[_near_out(stop) for stop in found[: asked.limit]],
+        items=[
+            _near_out(stop, code) for stop, code in zip(shown, telling_codes(shown), strict=True)
+        ],
         next_cursor=None
         if last is None
         else encode_cursor("near", last.distance_m, str(last.stop_id)),
     )
 
 
-def _near_out(stop: NearStop) -> PlaceOut:
+def _near_out(stop: NearStop, code: str | None) -> PlaceOut:
     return PlaceOut(
         id=stop.stop_id,
         kind="STOP",
@@ -157,7 +160,12 @@ def _near_out(stop: NearStop) -> PlaceOut:
         country=stop.country,
         timezone=stop.timezone,
         distance_metres=stop.distance_m,
+        **_told(code),
     )
+
+
+def _told(code: str | None) -> dict[str, Any]:
+    return {} if code is None else {"code": code}
 
 
 def _place_key(cursor: str) -> PlaceKey:
@@ -179,6 +187,7 @@ def _cursor_id(text: str) -> UUID:
 
 def _places_out(found: list[Place], limit: int) -> PlacesOut:
     last = found[limit - 1] if len(found) > limit else None
+    shown = found[:limit]
     return PlacesOut(
         items=[
             PlaceOut(
@@ -188,8 +197,9 @@ def _places_out(found: list[Place], limit: int) -> PlacesOut:
                 city=place.city,
                 country=place.country,
                 timezone=place.timezone,
+                **_told(code),
             )
-            for place in found[:limit]
+            for place, code in zip(shown, telling_codes(shown), strict=True)
         ],
         next_cursor=None
         if last is None

@@ -146,7 +146,9 @@ class CalendarIn(_Ride):
 class PlaceOut(Wire):
     """A city or a stop; `city` and `country` are null where the source has none.
 
-    `distanceMetres`, as the crow flies, is there only when a point was given.
+    `code`, the stop's in its source, is there only where another stop of this answer has the same
+    name in the same city. `distanceMetres`, as the crow flies, is there only when a point was
+    given.
     """
 
     id: UUID
@@ -155,6 +157,7 @@ class PlaceOut(Wire):
     city: str | None
     country: str | None
     timezone: str
+    code: str = ""
     distance_metres: int = 0
 
 

@@ -1,6 +1,8 @@
 """Words for places: cities and stops, and their names folded as people type them."""
 
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 from uuid import UUID
@@ -71,7 +73,8 @@ class Place:
     """A city or stop found by one of its names.
 
     `city` is the stop's city, or the city's own name; None, as `country`, where there is none.
-    The other fields are those of its key in the list.
+    `code` is the stop's in its source, None for a city. The other fields are those of its key in
+    the list.
     """
 
     place_id: UUID
@@ -80,6 +83,7 @@ class Place:
     city: str | None
     country: str | None
     timezone: str
+    code: str | None
     edits: int
     word: int
     quiet: int
@@ -100,12 +104,13 @@ class NearStop:
     city: str | None
     country: str | None
     timezone: str
+    code: str
     distance_m: int
 
 
 @dataclass(frozen=True, slots=True)
 class NamedPlace:
-    """A city or stop known by its id. `city` and `country` as in `Place`."""
+    """A city or stop known by its id. `city`, `country` and `code` as in `Place`."""
 
     place_id: UUID
     kind: Kind
@@ -113,6 +118,21 @@ class NamedPlace:
     city: str | None
     country: str | None
     timezone: str
+    code: str | None
+
+
+def telling_codes(places: Sequence[Place | NearStop | NamedPlace]) -> list[str | None]:
+    """For each place what tells it from others of its name in this list; None: the name does.
+
+    It is the code of a stop, where another stop has the same name in the same city: platforms of
+    one station are named alike in many sources.
+    """
+    names = Counter(_shown(place) for place in places if place.code is not None)
+    return [place.code if names[_shown(place)] > 1 else None for place in places]
+
+
+def _shown(place: Place | NearStop | NamedPlace) -> tuple[str, str | None, str | None]:
+    return (fold(place.name), place.city, place.country)
 
 
 def fold(text: str) -> str:

@@ -37,7 +37,7 @@ class PopularRoutes:
         self._until_s: float | None = None
 
     async def routes(self, conn: Conn) -> tuple[PopularRoute, ...]:
-        """8 of them at most, the busiest first."""
+        """8 of them at most, those between cities first, then the busiest."""
         if self._until_s is None or self._clock() >= self._until_s:
             rows = await store.list_popular(conn, days=DAYS, trips_max=TRIPS_MAX, limit=ROUTES_MAX)
             self._known = tuple(rows)

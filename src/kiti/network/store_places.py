@@ -79,7 +79,7 @@ async def list_places(
         )
         SELECT page.place_id, page.kind, coalesce(stop.name, city.name) AS name,
           city.name AS city, city.country, coalesce(stop.timezone, city.timezone) AS timezone,
-          0 AS edits, page.word, page.quiet, page.folded
+          stop.code, 0 AS edits, page.word, page.quiet, page.folded
         FROM page
         LEFT JOIN stop ON page.kind = 'STOP' AND stop.stop_id = page.place_id
         LEFT JOIN city ON city.city_id =
@@ -122,7 +122,7 @@ async def list_alike(conn: Conn, *, typed: str, with_stops: bool) -> list[Place]
         )
         SELECT alike.place_id, alike.kind, coalesce(stop.name, city.name) AS name,
           city.name AS city, city.country, coalesce(stop.timezone, city.timezone) AS timezone,
-          0 AS edits, 0 AS word, -coalesce(traffic.level, 0) AS quiet, alike.folded
+          stop.code, 0 AS edits, 0 AS word, -coalesce(traffic.level, 0) AS quiet, alike.folded
         FROM alike
         LEFT JOIN place_traffic traffic ON traffic.place_id = alike.place_id
         LEFT JOIN stop ON alike.kind = 'STOP' AND stop.stop_id = alike.place_id
@@ -159,7 +159,7 @@ async def list_near(
         NearStop,
         """
         WITH inside AS (
-          SELECT stop.stop_id, stop.name, stop.city_id, stop.timezone,
+          SELECT stop.stop_id, stop.name, stop.city_id, stop.timezone, stop.code,
             round(2 * 6371008.8 * asin(least(1, sqrt(
               sin(radians(stop.latitude - $1) / 2) ^ 2
               + cos(radians($1)) * cos(radians(stop.latitude))
@@ -170,7 +170,7 @@ async def list_near(
               <@ box(point(strip.west, $5::float8), point(strip.east, $6::float8))
         )
         SELECT inside.stop_id, inside.name, city.name AS city, city.country, inside.timezone,
-          inside.distance_m
+          inside.code, inside.distance_m
         FROM inside
         LEFT JOIN city ON city.city_id = inside.city_id
         WHERE inside.distance_m <= $7
@@ -206,7 +206,7 @@ async def list_named(conn: Conn, *, place_ids: Sequence[UUID]) -> list[NamedPlac
         """
         SELECT asked.place_id, CASE WHEN stop.stop_id IS NULL THEN 'CITY' ELSE 'STOP' END AS kind,
           coalesce(stop.name, city.name) AS name, city.name AS city, city.country,
-          coalesce(stop.timezone, city.timezone) AS timezone
+          coalesce(stop.timezone, city.timezone) AS timezone, stop.code
         FROM unnest($1::uuid[]) AS asked (place_id)
         LEFT JOIN stop ON stop.stop_id = asked.place_id
         LEFT JOIN city ON city.city_id = coalesce(stop.city_id, asked.place_id)

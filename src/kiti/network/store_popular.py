@@ -19,7 +19,7 @@ class PopularRow:
 
 
 async def list_popular(conn: Conn, *, days: int, trips_max: int, limit: int) -> list[PopularRow]:
-    """Ends of patterns with trips in the next `days`, those with most trips first.
+    """Ends of patterns with trips in the next `days`: those in cities first, then most trips.
 
     Of a pattern `trips_max` trips count at most, so that the cost follows the patterns.
     """
@@ -56,6 +56,7 @@ async def list_popular(conn: Conn, *, days: int, trips_max: int, limit: int) -> 
             coalesce(a_city.timezone, a.timezone) AS from_timezone,
             coalesce(b_city.city_id, b.stop_id) AS to_id,
             coalesce(b_city.name, b.name) AS to_name,
+            num_nonnulls(a_city.city_id, b_city.city_id) AS cities,
             ends.trips
           FROM ends
           JOIN stop AS a ON a.stop_id = ends.board
@@ -66,8 +67,8 @@ async def list_popular(conn: Conn, *, days: int, trips_max: int, limit: int) -> 
         SELECT from_id, from_name, from_timezone, to_id, to_name, sum(trips)::integer AS trips
         FROM places
         WHERE from_id <> to_id
-        GROUP BY from_id, from_name, from_timezone, to_id, to_name
-        ORDER BY sum(trips) DESC, from_name, to_name, from_id, to_id
+        GROUP BY from_id, from_name, from_timezone, to_id, to_name, cities
+        ORDER BY cities DESC, sum(trips) DESC, from_name, to_name, from_id, to_id
         LIMIT $3
         """,
         days,

@@ -32,5 +32,11 @@ async def meant(conn: Conn, text: str) -> list[NamedPlace]:
 
 def _named(place: Place) -> NamedPlace:
     return NamedPlace(
-        place.place_id, place.kind, place.name, place.city, place.country, place.timezone
+        place.place_id,
+        place.kind,
+        place.name,
+        place.city,
+        place.country,
+        place.timezone,
+        place.code,
     )

@@ -22,7 +22,7 @@ from kiti.checkout.model_search import (
     to_cursor,
 )
 from kiti.checkout.search import find_days, find_trips
-from kiti.network.model_places import LETTERS_MIN, NamedPlace, letters
+from kiti.network.model_places import LETTERS_MIN, NamedPlace, letters, telling_codes
 from kiti.network.model_search import local_date, local_time
 from kiti.network.popular import PopularRoute
 from kiti.pages.forms import Fault, Form, form_of, read_count
@@ -107,7 +107,11 @@ def add_search(routes: APIRouter, front: Front) -> None:
             return await _home(front, visit, asked, faults, status=422)
         if len(origins) > 1 or len(destinations) > 1:
             return front.shell.show(
-                visit, "choose.html", asked=asked, origins=origins, destinations=destinations
+                visit,
+                "choose.html",
+                asked=asked,
+                origins=list(zip(origins, telling_codes(origins), strict=True)),
+                destinations=list(zip(destinations, telling_codes(destinations), strict=True)),
             )
         return await _results(front, visit, asked, (origins[0], destinations[0]), form)
 
