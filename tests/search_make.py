@@ -125,7 +125,7 @@ async def build_trips(
     ]
     await insert_trips(conn, trips)
     sheets = await Catalogue().sheets(conn, [trip.trip_id for trip in trips])
-    return list(sheets.values())
+    return [sheets[trip.trip_id] for trip in trips]  # in the order drawn, whatever their ids
 
 
 def calls_of(
