@@ -22,6 +22,7 @@ from kiti.platform import server_facts
 from kiti.platform.audit import Finding
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, connect
+from kiti.platform.deadlines import PATIENT
 from kiti.platform.migrate import SchemaDrift, missing_migrations
 from kiti.platform.postgres import EmbeddedPostgresError
 
@@ -56,7 +57,7 @@ def audit(settings: Settings, *, is_json: bool) -> int:
     """Print what breaks an invariant; 1 when anything does."""
 
     async def work(dsn: str) -> list[Finding]:
-        db = await connect(dsn, size=1)
+        db = await connect(dsn, size=1, deadlines=PATIENT)
         try:
             async with db.connection() as conn:
                 missing = await missing_migrations(conn)

@@ -7,6 +7,7 @@ import uvloop
 from kiti.app.parts import open_parts
 from kiti.config import Settings, load_settings
 from kiti.jobs.process import work
+from kiti.platform.deadlines import PATIENT
 from kiti.platform.log import configure_logging
 
 
@@ -14,7 +15,7 @@ def run_worker(settings: Settings, dsn: str) -> None:
     """Run jobs and schedules until told to stop."""
 
     async def main() -> None:
-        async with open_parts(settings, dsn) as parts:
+        async with open_parts(settings, dsn, deadlines=PATIENT) as parts:
             await work(parts.db, dsn=dsn, handlers=parts.handlers, jobs=parts.jobs)
 
     uvloop.run(main())

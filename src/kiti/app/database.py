@@ -9,6 +9,7 @@ import asyncpg
 
 from kiti.config import ConfigurationError, Settings
 from kiti.platform.db import Database, connect
+from kiti.platform.deadlines import PATIENT
 from kiti.platform.migrate import migrate, missing_migrations
 from kiti.platform.postgres import Attached, embedded
 
@@ -50,7 +51,7 @@ def on_database(
     """
 
     async def main(dsn: str) -> Result:
-        db = await connect(dsn, size=2)
+        db = await connect(dsn, size=2, deadlines=PATIENT)
         try:
             return await work(db)
         finally:

@@ -18,6 +18,7 @@ from kiti.config import Settings
 from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import connect
+from kiti.platform.deadlines import PATIENT
 from kiti.timetable.model import BadFares, BadWindow, ImportRequest, PerKm, Shift, parse_fare_use
 from kiti.timetable.model import Progress as Tell
 from kiti.timetable.report import Report
@@ -70,7 +71,7 @@ def run(  # the command's arguments, one each
 
     async def work(dsn: str, tell: Tell) -> Report:
         known = replace(request, payable=await payable_currencies(settings))
-        db = await connect(dsn, size=4)
+        db = await connect(dsn, size=4, deadlines=PATIENT)
         try:
             report = await import_gtfs(db, known, now=utc_now(), progress=tell, warn=_warn)
             if not request.is_dry_run:

@@ -1,12 +1,9 @@
 """`kiti trip`: an operator's decisions about one trip, from the command line."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 from uuid import UUID
 
-from kiti.app.database import database, make_schema_ready, require_database
+from kiti.app.database import on_database
 from kiti.booking import closing
 from kiti.booking.closing import TripSales
 from kiti.checkout.trip_cancelling import (
@@ -20,9 +17,7 @@ from kiti.checkout.trip_cancelling import (
 from kiti.config import Settings
 from kiti.network.model import TripSheet
 from kiti.network.service import Catalogue
-from kiti.platform.db import Database, connect
-
-Result = TypeVar("Result")
+from kiti.platform.db import Database
 
 
 def cancel(settings: Settings, trip_id: UUID, *, reason: str) -> int:
@@ -39,7 +34,7 @@ def cancel(settings: Settings, trip_id: UUID, *, reason: str) -> int:
         await cancel_bookings(db, CancelledTrip(trip_id))
 
     try:
-        _run(settings, work)
+        on_database(settings, work)
     except BookingsLeft as left:
         sys.stderr.write(
             f"kiti: the trip is cancelled, but {left} could not be ended yet: "
@@ -60,7 +55,7 @@ def close(settings: Settings, trip_id: UUID) -> int:
     async def work(db: Database) -> None:
         await db.run(lambda conn: closing.close_sales(conn, trip_id=trip_id))
 
-    _run(settings, work)
+    on_database(settings, work)
     sys.stdout.write("closed; its bookings stay\n")
     return 0
 
@@ -75,7 +70,7 @@ def reopen(settings: Settings, trip_id: UUID) -> int:
     async def work(db: Database) -> None:
         await db.run(lambda conn: closing.reopen_sales(conn, trip_id=trip_id))
 
-    _run(settings, work)
+    on_database(settings, work)
     sys.stdout.write("on sale again\n")
     return 0
 
@@ -95,7 +90,7 @@ def show(settings: Settings, trip_id: UUID) -> int:
                 await find_cancellation(conn, trip_id=trip_id),
             )
 
-    sheet, sales, cancellation = _run(settings, work)
+    sheet, sales, cancellation = on_database(settings, work)
     sys.stdout.write("".join(f"{line}\n" for line in _lines(sheet, sales, cancellation)))
     return 0
 
@@ -123,17 +118,3 @@ def _lines(sheet: TripSheet, sales: TripSales, cancellation: Cancellation | None
         out.append(f"cancelled {cancellation.cancelled_at.isoformat()}: {cancellation.reason}")
         out.append(ended)
     return out
-
-
-def _run(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    async def running(dsn: str) -> Result:
-        db = await connect(dsn, size=2)
-        try:
-            return await work(db)
-        finally:
-            await db.close()
-
-    require_database(settings)
-    with database(settings) as (dsn, _):
-        make_schema_ready(settings, dsn)
-        return asyncio.run(running(dsn))

@@ -338,7 +338,11 @@ async def connect(
         max_size=size,
         timeout=CONNECT_S,
         command_timeout=patience.statement_s,
-        server_settings=SERVER_SETTINGS | {"lock_timeout": f"{patience.lock_s * 1000:.0f}"},
+        server_settings=SERVER_SETTINGS
+        | {
+            "lock_timeout": f"{patience.lock_s * 1000:.0f}",
+            "statement_timeout": f"{(patience.statement_s - 1) * 1000:.0f}",
+        },
         connection_class=DeadlineConnection,
         init=begin,
         reset=_no_reset,

@@ -24,8 +24,8 @@ class Deadlines:
     """Seconds.
 
     `wait_s`: for a free connection, one that must be made first too. `lock_s`: for a row's lock,
-    kept by the server. `statement_s`: for a statement's answer, then its connection is closed; more
-    than the server's own limit, so that the server decides while it is well. `commit_s`: for the
+    kept by the server. `statement_s`: for a statement's answer, then its connection is closed; the
+    server's own limit is a second less, so that it decides while it is well. `commit_s`: for the
     answer to COMMIT; then the caller is told that the outcome is not known, and COMMIT goes on
     until `abandon_s`. `close_s`: for connections to come back when the pool closes.
     """
@@ -36,6 +36,10 @@ class Deadlines:
     commit_s: float = 9.0
     abandon_s: float = 120.0
     close_s: float = 10.0
+
+
+# For commands and jobs that write or read in bulk: nobody waits at a page for them.
+PATIENT: Final = Deadlines(wait_s=10.0, lock_s=10.0, statement_s=301.0)
 
 
 class DeadlineConnection(asyncpg.Connection):
