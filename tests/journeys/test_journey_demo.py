@@ -3,12 +3,17 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
+import httpx2
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from embedded_commands import children_of, is_free, kill, wait_for_end
+from kiti.app.welcome import until_they_answer
 from shop import Shop
 from waiting import until
 
@@ -64,6 +69,34 @@ async def test_it_tells_its_address_and_the_accounts(demo: Shop):
         assert answer.status_code == 200, answer.text
     assert (await demo.get("/docs")).status_code == 200
     assert (await demo.get("/openapi.json")).json()["openapi"].startswith("3.1")
+
+
+async def test_it_says_that_it_runs_once_everything_answers(demo: Shop):
+    """Said before, a payment begun at once met no gateway."""
+    said = demo.product.said.read_text("utf-8")
+    assert said.index("sandbox: http") < said.index("Kiti runs on")
+
+
+async def test_readiness_is_waited_for_through_every_other_answer():
+    answers = [503, 404, 200]
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": answers.pop(0), "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    waiting = asyncio.create_task(until_they_answer([f"{url}/readyz"]))
+    with socket.create_server(("127.0.0.1", httpx2.URL(url).port or 0)) as listener:
+        config = uvicorn.Config(app, lifespan="off", log_level="error", ws="none")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        async with asyncio.timeout(10):
+            await waiting
+        server.should_exit = True
+        await serving
+    assert answers == []
 
 
 @pytest.mark.parametrize(

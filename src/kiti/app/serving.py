@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Final
@@ -14,7 +15,7 @@ from kiti.app.child_worker import run_worker
 from kiti.app.database import database, make_schema_ready
 from kiti.app.parts import open_parts
 from kiti.app.secrets import completed, to_environment, with_sandbox
-from kiti.app.welcome import ready_to_paste
+from kiti.app.welcome import ready_to_paste, until_they_answer
 from kiti.config import ConfigurationError, Settings
 from kiti.identity.model import DEMO_PASSWORD
 from kiti.identity.passwords import Passwords
@@ -23,6 +24,7 @@ from kiti.jobs.service import run_named
 from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import connect
+from kiti.platform.deadlines import PATIENT
 from kiti.platform.supervisor import Child, listening_socket, supervise
 from kiti.timetable.demo.service import load_demo
 
@@ -70,8 +72,9 @@ def demo(settings: Settings, *, host: str, port: int) -> int:
     with ExitStack() as stack:
         listener = stack.enter_context(_listen(host, port))
         simulated_port = _free_port(host, listener.getsockname()[1] + 1)
+        sandbox_url = f"http://{_bracketed(host)}:{simulated_port}"
         settings = completed(settings, app_url=_url(host, listener))
-        settings = with_sandbox(settings, sandbox_url=f"http://{_bracketed(host)}:{simulated_port}")
+        settings = with_sandbox(settings, sandbox_url=sandbox_url)
         dsn = _attach(stack, settings)
         asyncio.run(_load(settings, dsn))
         simulated = Child(
@@ -94,17 +97,32 @@ def demo(settings: Settings, *, host: str, port: int) -> int:
             _worker_child(settings, dsn),
             *_web_children(settings, dsn, listener, 1),
         ]
-        sys.stdout.write(
-            ready_to_paste(
-                settings,
-                accounts=DEMO_ACCOUNTS,
-                password=DEMO_PASSWORD,
-                route=("Lagos", "Ibadan"),
-                date=(utc_now() + timedelta(days=1)).date().isoformat(),
-            )
+        greeting = ready_to_paste(
+            settings,
+            accounts=DEMO_ACCOUNTS,
+            password=DEMO_PASSWORD,
+            route=("Lagos", "Ibadan"),
+            date=(utc_now() + timedelta(days=1)).date().isoformat(),
         )
+        ready = [f"{sandbox_url}/healthz", f"{_url(host, listener)}/readyz"]
+        return asyncio.run(_supervise_and_greet(children, greeting, ready))
+
+
+async def _supervise_and_greet(
+    children: list[Child], greeting: str, ready_urls: Sequence[str]
+) -> int:
+    """Keep the children running, and greet once all that the greeting promises is there."""
+
+    async def greet() -> None:
+        await until_they_answer(ready_urls)
+        sys.stdout.write(greeting)
         sys.stdout.flush()
-        return asyncio.run(supervise(children, report=_tell))
+
+    async with asyncio.TaskGroup() as group:
+        greeter = group.create_task(greet())
+        code = await supervise(children, report=_tell)
+        greeter.cancel()
+    return code
 
 
 def load_demo_only(settings: Settings) -> int:
@@ -144,7 +162,7 @@ def run_job(settings: Settings, name: str) -> int:
 
 async def _load(settings: Settings, dsn: str) -> None:
     """Load or refresh the demo network, then its accounts."""
-    db = await connect(dsn, size=4)
+    db = await connect(dsn, size=4, deadlines=PATIENT)
     passwords = Passwords.of(settings)
     try:
         loaded = await load_demo(db, today=utc_now().date())

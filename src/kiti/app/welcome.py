@@ -1,10 +1,33 @@
 """What `make run` prints once everything is up: address, accounts, and calls ready to paste."""
 
+import asyncio
 from collections.abc import Sequence
 from importlib.resources import files
+from typing import Final
+
+import httpx2
 
 from kiti.config import Settings
 from kiti.identity.model import Role
+
+LOOK_AGAIN_S: Final = 0.05
+
+
+async def until_they_answer(urls: Sequence[str]) -> None:
+    """Return once each of these addresses has answered 200; whoever waits says for how long."""
+    async with httpx2.AsyncClient(trust_env=False, timeout=5.0) as client:
+        for url in urls:
+            while True:
+                if await _is_well(client, url):
+                    break
+                await asyncio.sleep(LOOK_AGAIN_S)
+
+
+async def _is_well(client: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).is_success
+    except httpx2.HTTPError:
+        return False
 
 
 def ready_to_paste(
