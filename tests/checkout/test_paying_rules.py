@@ -50,6 +50,8 @@ async def test_no_gateway_for_it(site: Site) -> None:
     for change in ({"paymentMethod": "MOBILE_MONEY"}, {"gateway": "stripe"}):
         answer = await ada.initiate(**change)
         assert problem(answer) == (422, "METHOD_NOT_AVAILABLE")
+    assert answer.json()["detail"] == "stripe does not take CARD in NGN here. Ask for flutterwave."
+    assert answer.json()["gateways"] == ["flutterwave"]
     assert problem(await ada.initiate(paymentMethod="CASH")) == (422, "VALIDATION_FAILED")
     assert problem(await ada.initiate(gateway="paystack")) == (422, "VALIDATION_FAILED")
     assert (await ada.initiate(gateway="flutterwave", currency="NGN")).status_code == 201

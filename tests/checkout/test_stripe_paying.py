@@ -141,6 +141,7 @@ async def test_the_gateway_is_chosen_by_currency_and_method(site: Site) -> None:
     for change in ({"paymentMethod": "USSD"}, {"gateway": "flutterwave"}):
         answer = await ada.initiate(**change)
         assert problem(answer) == (422, "METHOD_NOT_AVAILABLE")
+    assert answer.json()["gateways"] == ["stripe"]
 
 
 async def test_scenario_12_shillings_are_a_hundred_times_as_many_at_stripe(site: Site) -> None:

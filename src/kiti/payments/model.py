@@ -109,7 +109,7 @@ class AmountMismatch(Invalid):
 
 
 class MethodNotAvailable(Invalid):
-    """No gateway takes this method in this currency here."""
+    """This method cannot be paid with in this currency here."""
 
 
 class NoSuchRefund(NotFound):

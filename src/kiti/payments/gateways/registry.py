@@ -33,10 +33,19 @@ class Gateways:
         """The gateway asked for, else the first that takes this method in this currency.
 
         Raises:
-            MethodNotAvailable: none does, or the one asked for does not.
+            MethodNotAvailable: none does, or the one asked for does not; it names those that do.
         """
-        for gateway in self._by_name.values():
-            is_asked_for = name is None or gateway.name == name
-            if is_asked_for and gateway.capabilities().takes(method, currency):
-                return gateway
-        raise MethodNotAvailable
+        takers = {
+            gateway.name: gateway
+            for gateway in self._by_name.values()
+            if gateway.capabilities().takes(method, currency)
+        }
+        if takers and name is None:
+            return next(iter(takers.values()))
+        if name in takers:
+            return takers[name]
+        wanted = f"{method} in {currency}"
+        if takers:
+            message = f"{name} does not take {wanted} here. Ask for {' or '.join(takers)}."
+            raise MethodNotAvailable(message, gateways=list(takers))
+        raise MethodNotAvailable(f"No gateway here takes {wanted}.", gateways=[])
