@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,25 @@ def signed_by_stripe(raw: bytes, *, at: int | None = None, secret: str = STRIPE_
     second = int(utc_now().timestamp()) if at is None else at
     digest = hmac.new(secret.encode(), f"{second}.".encode() + raw, hashlib.sha256)
     return f"t={second},v1={digest.hexdigest()}"
+
+
+def minor_of(gateway: str, amount: object) -> int:
+    """An amount that the gateway shows, in kobo."""
+    number = Decimal(str(amount))
+    return int(number if gateway == "stripe" else number * 100)
+
+
+def paid_minor(gateway: str, charge: Mapping[str, Any]) -> int:
+    """What a try to pay brought, in kobo; nothing when it did not go well."""
+    is_paid = charge["status"] in {"successful", "succeeded"}
+    return minor_of(gateway, charge["amount"]) if is_paid else 0
+
+
+def refunded_minor(gateway: str, refund: Mapping[str, Any]) -> int:
+    """What went back by a refund, in kobo; nothing while or when it did not."""
+    if refund["status"] not in {"completed", "succeeded"}:
+        return 0
+    return minor_of(gateway, refund["amount" if gateway == "stripe" else "amount_refunded"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +71,7 @@ class Hands:
 
     async def paid(self, payment: dict[str, Any]) -> list[dict[str, Any]]:
         """The tries that brought money."""
-        return [
-            each
-            for each in await self.charges(payment)
-            if each["status"] in {"successful", "succeeded"}
-        ]
+        return [each for each in await self.charges(payment) if paid_minor(self.gateway, each)]
 
     async def refunds(self, payment: dict[str, Any]) -> list[dict[str, Any]]:
         """All refunds that the gateway has of it."""
@@ -63,15 +79,11 @@ class Hands:
 
     def minor(self, amount: object) -> int:
         """An amount that the gateway shows, in kobo."""
-        number = Decimal(str(amount))
-        return int(number if self.gateway == "stripe" else number * 100)
+        return minor_of(self.gateway, amount)
 
     def refunded(self, refund: dict[str, Any]) -> int:
         """What went back by a refund, in kobo; nothing while or when it did not."""
-        if refund["status"] not in {"completed", "succeeded"}:
-            return 0
-        shown = refund["amount"] if self.gateway == "stripe" else refund["amount_refunded"]
-        return self.minor(shown)
+        return refunded_minor(self.gateway, refund)
 
     async def pay_again(self, payment: dict[str, Any]) -> None:
         """Money under the same reference that no page of ours took."""

@@ -9,7 +9,7 @@ from kiti import cli
 from kiti.app.web import create_api
 from kiti.booking.model import TRANSITIONS as BOOKING_TRANSITIONS
 from kiti.config import Settings, load_settings
-from kiti.payments.model import REFUND_TRANSITIONS
+from kiti.payments.model import DISPUTE_TRANSITIONS, EVENT_TRANSITIONS, REFUND_TRANSITIONS
 from kiti.payments.model import TRANSITIONS as PAYMENT_TRANSITIONS
 from kiti.platform.db import Database
 from site_parts import make_parts
@@ -72,6 +72,8 @@ async def test_every_job_is_described_and_there_is_no_other(db: Database) -> Non
         ("Booking", BOOKING_TRANSITIONS),
         ("Payment", PAYMENT_TRANSITIONS),
         ("Refund", REFUND_TRANSITIONS),
+        ("Dispute", DISPUTE_TRANSITIONS),
+        ("Event", EVENT_TRANSITIONS),
     ],
 )
 def test_the_states_drawn_are_the_states_there_are(
@@ -80,7 +82,7 @@ def test_the_states_drawn_are_the_states_there_are(
     section = re.split(r"^## ", read("docs/states.md"), flags=re.MULTILINE)
     table = next(part for part in section if part.startswith(title))
     drawn: set[tuple[str, str]] = set()
-    for source, target in re.findall(r"^\| ([a-z, ]+) \| ([a-z, ]+) \|", table, re.MULTILINE):
+    for source, target in re.findall(r"^\| ([a-z_, ]+) \| ([a-z_, ]+) \|", table, re.MULTILINE):
         if source == "from":
             continue
         drawn |= {(a, b) for a in source.split(", ") for b in target.split(", ")}

@@ -1,7 +1,7 @@
 """Money in and back out: attempts to pay, what was received, refunds, what gateways tell us.
 
-Owns payment, payment_receipt, refund and webhook_event. A payment is one attempt, known to the
-gateway by our reference, which is committed before the gateway hears of it. A gateway's event is
+Owns payment, payment_receipt, refund, dispute and webhook_event. A payment is one attempt, known
+to the gateway by our reference, which is committed before the gateway hears of it. Its event is
 a hint: it is kept, and then the gateway is asked; only its answer moves a payment
 (`gateways/port.py`). An unknown outcome is a state, not a failure. What is received and does not
 pay for a booking goes back by itself.
