@@ -347,6 +347,32 @@ async def test_crossing_exchanges_do_not_lock_each_other_out(site: Site) -> None
     assert await site.breaches() == []
 
 
+async def test_cancelled_and_exchanged_at_the_same_moment_it_goes_one_way(site: Site) -> None:
+    for _ in range(4):
+        ada, first = await sold(site, await a_trip(site, ALL), "2A")
+        new = await more(ada, await a_trip(site, ALL), "1A", "2A")
+        due = (await exchanged(ada, new))["due"]
+        payment = await new.open(amount=due)
+        await site.sandbox.fault("webhook", "drop", times=1)
+        await site.pay(payment)
+        path = f"/api/bookings/{ada.booking_id}"
+        offers = await site.client.get(f"{path}/refund-offer", headers=ada.headers)
+        key = {"idempotency-key": str(uuid4())}
+        body = {"offerId": offers.json()["offers"][0]["offerId"]}
+        taken, _ = await asyncio.gather(
+            site.client.post(f"{path}/cancel", json=body, headers=ada.headers | key),
+            new.status(payment),  # asks the gateway, and settles
+        )
+        await site.work()
+        is_cancelled = taken.status_code == 200
+        assert await statuses(ada, new) == ["CANCELLED", "HELD" if is_cancelled else "CONFIRMED"]
+        back = [("EXCHANGE_OFF", due, "NGN", "SUCCEEDED")] if is_cancelled else []
+        assert await refunds(new, payment) == back
+        given = [("CANCELLED", ada.total, "NGN", "SUCCEEDED")] if is_cancelled else []
+        assert await refunds(ada, first) == given
+        assert await site.breaches() == []
+
+
 async def test_without_the_version_two_would_take_one_along(site: Site) -> None:
     """The twin: each that reads the old booking as confirmed would use its worth."""
     ada, _ = await sold(site, await a_trip(site))
