@@ -341,7 +341,7 @@ async def connect(
         server_settings=SERVER_SETTINGS
         | {
             "lock_timeout": f"{patience.lock_s * 1000:.0f}",
-            "statement_timeout": f"{(patience.statement_s - 1) * 1000:.0f}",
+            "statement_timeout": f"{patience.server_s * 1000:.0f}",
         },
         connection_class=DeadlineConnection,
         init=begin,

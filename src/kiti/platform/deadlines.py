@@ -24,14 +24,16 @@ class Deadlines:
     """Seconds.
 
     `wait_s`: for a free connection, one that must be made first too. `lock_s`: for a row's lock,
-    kept by the server. `statement_s`: for a statement's answer, then its connection is closed; the
-    server's own limit is a second less, so that it decides while it is well. `commit_s`: for the
-    answer to COMMIT; then the caller is told that the outcome is not known, and COMMIT goes on
-    until `abandon_s`. `close_s`: for connections to come back when the pool closes.
+    kept by the server. `server_s`: for a statement, kept by the server. `statement_s`: for its
+    answer, then its connection is closed; more than `server_s`, so that the server decides while it
+    is well. `commit_s`: for the answer to COMMIT; then the caller is told that the outcome is not
+    known, and COMMIT goes on until `abandon_s`. `close_s`: for connections to come back when the
+    pool closes.
     """
 
     wait_s: float = 2.0
     lock_s: float = 3.0
+    server_s: float = 8.0
     statement_s: float = 9.0
     commit_s: float = 9.0
     abandon_s: float = 120.0
@@ -39,7 +41,7 @@ class Deadlines:
 
 
 # For commands and jobs that write or read in bulk: nobody waits at a page for them.
-PATIENT: Final = Deadlines(wait_s=10.0, lock_s=10.0, statement_s=301.0)
+PATIENT: Final = Deadlines(wait_s=10.0, lock_s=10.0, server_s=300.0, statement_s=301.0)
 
 
 class DeadlineConnection(asyncpg.Connection):
