@@ -86,6 +86,21 @@ async def test_a_holiday_belongs_to_somebody(db: Database):
             await show_schedules(conn, "none", today=day)
 
 
+async def test_a_holidays_country_is_an_iso_code(db: Database):
+    day = date(2030, 12, 25)
+    async with db.connection() as conn:
+        for country, said in (("Kenya", "write the country's code, KE"), ("ZZ", "is no country")):
+            with pytest.raises(HolidayInvalid, match=said):
+                await put_holidays(conn, {day: "x"}, country=country, operator_code=None)
+            with pytest.raises(HolidayInvalid, match=said):
+                await list_holidays(conn, country=country, operator_code=None, since=day)
+            with pytest.raises(HolidayInvalid, match=said):
+                await remove_holiday(conn, day, country=country, operator_code=None)
+        assert await put_holidays(conn, {day: "x"}, country="ke", operator_code=None) == 1
+        [listed] = await list_holidays(conn, country="ke", operator_code=None, since=day)
+        assert listed.country == "KE"
+
+
 async def test_the_job_adds_the_days_that_come_and_two_at_once_are_safe(
     live_db: Database, tmp_path: Path
 ):

@@ -88,12 +88,47 @@ def test_dates():
         DAY, DAY + timedelta(days=2), DAY + timedelta(days=3),
     }  # fmt: skip
     assert to_dates("") == frozenset()
-    for cell in ("25/12/2026", "03/04/2026", "2026-02-30", "Christmas", "2026", 46381.0):
-        with pytest.raises(Unclear, match="2026-12-25"):
+    for cell in ("2026-02-30", "31/02/2026", "Christmas", "2026", 46381.0):
+        with pytest.raises(Unclear, match="write it as 2026-12-25 or 25 Dec 2026"):
             to_date(cell)
     for text in ("2026-12-28..2026-12-25", "2020-01-01..2026-01-01"):
         with pytest.raises(Unclear, match="earlier"):
             to_dates(text)
+
+
+@pytest.mark.parametrize(
+    ("cell", "instead"),
+    [
+        ("25/12/2026", "2026-12-25"), ("12/25/2026", "2026-12-25"), ("25.12.2026", "2026-12-25"),
+        ("03/04/2026", "2026-04-03 or 2026-03-04"), ("4/4/2026", "2026-04-04"),
+    ],
+)  # fmt: skip
+def test_a_date_with_slashes_is_refused_with_what_it_may_mean(cell: str, instead: str):
+    with pytest.raises(Unclear, match=f"'{cell}' is no date; write {instead}$"):
+        to_dates(cell)
+
+
+@pytest.mark.parametrize("cell", ["10:30-10:50", "10:30 – 10:50", "10:30 to 10:50 on"])
+def test_times_with_a_dash_are_refused_with_the_slash(cell: str):
+    with pytest.raises(Unclear, match=r"write 10:30/10:50 for arrival and departure"):
+        to_call(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "currency", "why"),
+    [
+        ("UGX 2800", "KES", r"is in UGX, the fares are in KES \(--currency\)"),
+        ("2800 UGX", "KES", r"is in UGX, the fares are in KES"),
+        ("KSh 1,500", "KES", r"has 'KSH' beside the number; write the number alone, in KES"),
+        ("700.555", "KES", r"too many decimals for this currency; .* write 700555"),
+        ("700.550", "KES", r"could be two amounts"),
+        ("1.234", "UGX", r"too many decimals"),
+        ("12.5", "UGX", r"too many decimals: UGX has no decimals"),
+    ],
+)
+def test_what_is_wrong_with_an_amount_is_said(cell: str, currency: str, why: str):
+    with pytest.raises(Unclear, match=why):
+        to_minor(cell, currency)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +189,8 @@ def test_other_words():
     assert to_degrees("", highest=90) is None
     assert [column_name(n) for n in (0, 25, 26, 701, 702)] == ["A", "Z", "AA", "ZZ", "AAA"]
     readers: list[tuple[Callable[[str], object], str]] = [
-        (to_country, "Atlantis"), (to_country, ""), (to_on_holiday, "maybe"), (to_mode, "plane"),
+        (to_country, "Atlantis"), (to_country, ""), (to_country, "EU"), (to_country, "ZZ"),
+        (to_on_holiday, "maybe"), (to_mode, "plane"),
         (lambda text: to_degrees(text, highest=90), "91"),
         (lambda text: to_degrees(text, highest=90), "6°31'N"),
     ]  # fmt: skip

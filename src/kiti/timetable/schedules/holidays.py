@@ -8,6 +8,7 @@ from uuid import UUID
 from kiti.network.model import NoSuchOperator
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
+from kiti.timetable.countries import find_country, is_country
 from kiti.timetable.schedules import store, store_holidays
 from kiti.timetable.schedules.model import Holiday, HolidayInvalid
 
@@ -21,7 +22,8 @@ async def put_holidays(
     """Write holidays by their dates; how many. Trips follow with the next run of make-trips.
 
     Raises:
-        HolidayInvalid: neither or both of country and operator, or a name that is empty or long.
+        HolidayInvalid: neither or both of country and operator, a country that is no ISO 3166
+            code, or a name that is empty or long.
         NoSuchOperator: there is none of this code.
     """
     if any(not 0 < len(name) <= NAME_MAX for name in days.values()):
@@ -30,7 +32,7 @@ async def put_holidays(
     return await store_holidays.upsert_holidays(
         conn,
         holiday_ids=[new_id() for _ in days],
-        country=country,
+        country=_code(country),
         operator_id=operator_id,
         dates=list(days),
         names=list(days.values()),
@@ -43,12 +45,12 @@ async def remove_holiday(
     """Forget a holiday; whether there was one.
 
     Raises:
-        HolidayInvalid: neither or both of country and operator.
+        HolidayInvalid: neither or both of country and operator, or no code of a country.
         NoSuchOperator: there is none of this code.
     """
     operator_id = await _owner(conn, country, operator_code)
     gone = await store_holidays.delete_holiday(
-        conn, country=country, operator_id=operator_id, holiday_on=day
+        conn, country=_code(country), operator_id=operator_id, holiday_on=day
     )
     return gone > 0
 
@@ -56,10 +58,26 @@ async def remove_holiday(
 async def list_holidays(
     conn: Conn, *, country: str | None, operator_code: str | None, since: date
 ) -> list[Holiday]:
-    """Holidays from `since` on, the next 1000 at most."""
+    """Holidays from `since` on, the next 1000 at most.
+
+    Raises:
+        HolidayInvalid: the country is no ISO 3166 code.
+    """
     return await store_holidays.list_holidays(
-        conn, country=country, operator_code=operator_code, since=since, limit=LISTED_MAX
+        conn, country=_code(country), operator_code=operator_code, since=since, limit=LISTED_MAX
     )
+
+
+def _code(country: str | None) -> str | None:
+    """The country in capitals. Names are refused: of some there are two (Congo, Guinea)."""
+    if country is None:
+        return None
+    if is_country(country.upper()):
+        return country.upper()
+    found = find_country(country)
+    if found is None:
+        raise HolidayInvalid(f"{country[:40]!r} is no country; write its ISO 3166 code, as KE")
+    raise HolidayInvalid(f"{country[:40]!r}: write the country's code, {found}")
 
 
 async def _owner(conn: Conn, country: str | None, operator_code: str | None) -> UUID | None:

@@ -8,13 +8,12 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Final, Literal
-
-from babel import Locale
 
 from kiti.fares.model import AMOUNT_MINOR_MAX
 from kiti.platform.money import exponent
+from kiti.timetable.countries import find_country
+from kiti.timetable.currency import is_currency
 from kiti.timetable.schedules.calendar import DAILY, OnHoliday
 from kiti.timetable.sheets.cells import Value, text_of
 
@@ -26,6 +25,7 @@ _YEARS: Final = range(2000, 2200)
 Use = Literal["both", "on", "off"]
 
 _CLOCK: Final = re.compile(r"(\d{1,3})[:h](\d{2})(?::(\d{2}))?\s?([ap]\.?m\.?)?", re.ASCII)
+_SPAN: Final = re.compile(r"(\d{1,3}[:h]\d{2}) ?(?:[-–—]|to|a) ?(\d{1,3}[:h]\d{2})", re.ASCII)
 _NO_CALL: Final = frozenset({"", "-", "–", "—", "|", "x"})
 _DAYS: Final = {
     "mon": 0, "tue": 1, "wed": 2, "thu": 3, "fri": 4, "sat": 5, "sun": 6,
@@ -43,6 +43,7 @@ _MONTHS: Final = (
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 )  # fmt: skip
 _ISO: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?: 00:00:00)?", re.ASCII)
+_SLASHED: Final = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
 _WORDY: Final = re.compile(r"(\d{1,2}) ([a-z]{3})[a-z]*\.? (\d{4})", re.ASCII)
 _HOLIDAYS: Final = {
     "": OnHoliday.AS_USUAL, "yes": OnHoliday.AS_USUAL, "as usual": OnHoliday.AS_USUAL,
@@ -53,6 +54,8 @@ _HOLIDAYS: Final = {
 }  # fmt: skip
 _MODES: Final = {"": "BUS", "bus": "BUS", "ferry": "FERRY", "rail": "RAIL", "train": "RAIL"}
 _NUMBER: Final = re.compile(r"\d[\d.,]*", re.ASCII)
+# UGX2800, 2800UGX, 1500/=, ₦1500: spaces are out by then.
+_WORD_BESIDE: Final = re.compile(r"([^\d.,-]{1,12})[\d.,]+|[\d.,]+([^\d.,-]{1,12})", re.ASCII)
 
 
 class Unclear(ValueError):
@@ -129,6 +132,8 @@ def to_call(value: Value) -> CellCall | None:
         if text.endswith(f" {word}"):
             use, text = word, text.removesuffix(word).strip()
     arrival, slash, departure = text.partition("/")
+    if found := _SPAN.fullmatch(text):
+        raise Unclear(f"{text[:40]!r}: write {found[1]}/{found[2]} for arrival and departure")
     arrives = to_clock(arrival.strip())
     leaves = to_clock(departure.strip()) if slash else arrives
     return CellCall(arrives, leaves if leaves >= arrives else leaves + DAY_S, use)
@@ -175,8 +180,20 @@ def to_date(value: Value) -> date:
     found = _date_of(value)
     if found is None or found.year not in _YEARS:
         text = text_of(value)[:40]
-        raise Unclear(f"{text!r} is no date; write it as 2026-12-25 or 25 Dec 2026")
+        readings = [str(day) for day in _readings(text)] or ["it as 2026-12-25", "25 Dec 2026"]
+        raise Unclear(f"{text!r} is no date; write {' or '.join(readings)}")
     return found
+
+
+def _readings(text: str) -> list[date]:
+    """What `25/12/2026` may mean: day first, then month first; none, one or two."""
+    found = _SLASHED.fullmatch(text)
+    if found is None:
+        return []
+    first, second, year = int(found[1]), int(found[2]), int(found[3])
+    days = dict.fromkeys((_date_or_none(year, month, day)
+                          for day, month in ((first, second), (second, first))))  # fmt: skip
+    return [day for day in days if day is not None and day.year in _YEARS]
 
 
 def _date_of(value: Value) -> date | None:
@@ -190,8 +207,12 @@ def _date_of(value: Value) -> date | None:
         numbers = int(found[1]), int(found[2]), int(found[3])
     elif (found := _WORDY.fullmatch(" ".join(text.split()))) and found[2] in _MONTHS:
         numbers = int(found[3]), _MONTHS.index(found[2]) + 1, int(found[1])
+    return None if numbers is None else _date_or_none(*numbers)
+
+
+def _date_or_none(year: int, month: int, day: int) -> date | None:
     try:
-        return None if numbers is None else date(*numbers)
+        return date(year, month, day)
     except ValueError:
         return None
 
@@ -255,27 +276,13 @@ def to_degrees(value: Value, *, highest: float) -> float | None:
     raise Unclear(f"{text[:40]!r} are no degrees, as 6.5244 is")
 
 
-@cache
-def _countries() -> dict[str, str]:
-    """ISO 3166 codes by their English and French names, folded."""
-    return {
-        plain(name): code
-        for language in ("fr", "en")
-        for code, name in Locale(language).territories.items()
-        if len(code) == 2 and code.isalpha()
-    }
-
-
 def to_country(text: str) -> str:
     """The ISO 3166 code of `NG`, `Nigeria` or `Kenya`.
 
     Raises:
         Unclear: there is no such country.
     """
-    names = _countries()
-    if text.upper() in names.values():
-        return text.upper()
-    found = names.get(plain(text))
+    found = find_country(text)
     if found is None:
         raise Unclear(f"{text[:40]!r} is no country; write NG or Nigeria")
     return found
@@ -294,16 +301,28 @@ def to_minor(value: Value, currency: str) -> int:
     digits = "".join(c for c in text if not c.isspace() and c not in "'’")
     places = exponent(currency)
     if _NUMBER.fullmatch(digits) is None or isinstance(value, bool):
-        raise Unclear(f"{text_of(value)[:40]!r} is no amount; write 1500 or 1,500.00")
+        raise Unclear(f"{text_of(value)[:40]!r} {_no_amount(digits, currency)}")
     whole, decimals = (
         _split_text(digits, places) if isinstance(value, str) else _split_number(digits)
     )
     if len(decimals) > places:
-        raise Unclear(f"{text_of(value)[:40]!r}: {currency} has {places} decimals")
+        has = f"{places} decimals" if places else "no decimals"
+        raise Unclear(f"{text_of(value)[:40]!r} has too many decimals: {currency} has {has}")
     minor = Decimal(f"{whole}.{decimals or 0}").scaleb(places)
     if minor > AMOUNT_MINOR_MAX:
         raise Unclear(f"{text_of(value)[:40]!r} is too much for a fare")
     return int(minor)
+
+
+def _no_amount(text: str, currency: str) -> str:
+    """Why it is none: another currency's word beside a number, or it is no number at all."""
+    found = _WORD_BESIDE.fullmatch(text)
+    if found is None:
+        return "is no amount; write 1500 or 1,500.00"
+    word = found[1] or found[2]
+    if is_currency(word):
+        return f"is in {word}, the fares are in {currency} (--currency)"
+    return f"has {word!r} beside the number; write the number alone, in {currency}"
 
 
 def _split_number(digits: str) -> tuple[str, str]:
@@ -329,6 +348,11 @@ def _split_text(digits: str, places: int) -> tuple[str, str]:
     whole, _, decimals = digits.partition(last)
     if len(decimals) == 3:
         if last == "." or places == 3:
+            if len(decimals.rstrip("0")) > places:
+                raise Unclear(
+                    f"{digits!r} has too many decimals for this currency; if thousands are meant, "
+                    f"write {whole}{decimals}"
+                )
             raise Unclear(f"{digits!r} could be two amounts; write it without the mark")
         return _grouped(digits, last), ""
     return whole, decimals
