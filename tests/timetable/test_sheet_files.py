@@ -12,16 +12,18 @@ from hypothesis import strategies as st
 from kiti.network.model import NewCall, check_calls
 from kiti.timetable.intake.places import match_places
 from kiti.timetable.intake.plan import plan_departures
+from kiti.timetable.sheets.blocks import is_timetable
 from kiti.timetable.sheets.cells import BadSheet, Mistakes, Table
 from kiti.timetable.sheets.csv_file import read_csv
 from kiti.timetable.sheets.fares import is_fares, read_fares
-from kiti.timetable.sheets.grid import is_timetable, read_lines
+from kiti.timetable.sheets.grid import read_lines
 from kiti.timetable.sheets.reading import read_tables, tables_of
 from kiti.timetable.sheets.templates import FARES, TIMETABLE, to_csv, to_xlsx
 from sheet_make import TIMETABLE as SMALL
 from sheet_make import Cell, make_workbook
 
 DAY = date(2026, 12, 1)
+LAYOUTS = ["small"]
 # The small timetable as somebody typed it into a spreadsheet: times as times, codes as numbers.
 SMALL_CELLS: list[list[Cell]] = [
     ["line", "LI", "Lagos – Ibadan"],
@@ -169,7 +171,7 @@ def test_a_hostile_workbook_is_refused(member: str, change: Callable[[bytes], by
 
 
 def refuse_or_read(raw: bytes, mistakes: Mistakes) -> None:
-    read_lines(tables_of(raw, "t.xlsx"), DAY, mistakes)
+    read_lines(tables_of(raw, "t.xlsx"), DAY, mistakes, layouts=LAYOUTS)
     mistakes.refuse()
 
 
@@ -193,7 +195,9 @@ def read_all(raw: bytes) -> BadSheet | None:
     try:
         tables = tables_of(raw, "t")
         mistakes = Mistakes("t")
-        read_lines([table for table in tables if is_timetable(table)], DAY, mistakes)
+        read_lines(
+            [table for table in tables if is_timetable(table)], DAY, mistakes, layouts=LAYOUTS
+        )
         for table in tables:
             if is_fares(table):
                 read_fares(table, "NGN", mistakes)
@@ -247,14 +251,12 @@ def test_any_cells_end_in_mistakes_or_a_result(rows: list[list[str | float | tim
     for top in ([], [["line", "L"], header], [["line", "L"], header, [*STOP, "07:00", "08:00"]]):
         table = Table("t", None, [*top, *rows])
         mistakes = Mistakes("t")
-        lines = read_lines([table], DAY, mistakes)
+        lines = read_lines([table], DAY, mistakes, layouts=LAYOUTS)
         assert lines or mistakes.found
         if table.rows:
             read_fares(table, "NGN", mistakes)
         places = match_places(lines, [], [], zone="Africa/Lagos", mistakes=mistakes)
-        planned = plan_departures(
-            lines, places.of_line, day=DAY, layouts=["small"], mistakes=mistakes
-        )
+        planned = plan_departures(lines, places.of_line, day=DAY, layout="small", mistakes=mistakes)
         for one in planned:
             check_calls(
                 tuple(
@@ -266,8 +268,10 @@ def test_any_cells_end_in_mistakes_or_a_result(rows: list[list[str | float | tim
 
 def test_csv_and_workbook_of_one_timetable_say_the_same():
     mistakes = Mistakes("t")
-    csv_lines = read_lines([read_csv(SMALL.encode(), "t")], DAY, mistakes)
-    book_lines = read_lines(tables_of(make_workbook({"S": SMALL_CELLS}), "t"), DAY, mistakes)
+    csv_lines = read_lines([read_csv(SMALL.encode(), "t")], DAY, mistakes, layouts=LAYOUTS)
+    book_lines = read_lines(
+        tables_of(make_workbook({"S": SMALL_CELLS}), "t"), DAY, mistakes, layouts=LAYOUTS
+    )
     assert mistakes.found == []
     assert [without_places(line) for line in csv_lines] == [
         without_places(line) for line in book_lines
@@ -281,17 +285,38 @@ def without_places(thing: object) -> object:
     names = getattr(thing, "__slots__", None)
     if names is None or isinstance(thing, date):
         return thing
-    return {name: without_places(getattr(thing, name)) for name in names if name != "place"}
+    return {name: without_places(getattr(thing, name)) for name in names if "place" not in name}
+
+
+def test_a_setting_merged_over_departures_holds_for_them_and_is_not_lost():
+    cells: list[list[Cell]] = [
+        ["line", "L"],
+        ["days", "", "", "", ""],
+        ["stop", "city", "country", "1", "2"],
+        ["A", "B", "NG", time(6), time(8)],
+        ["C", "D", "NG", time(7), time(9)],
+    ]
+    lost = [list(row) for row in cells]
+    lost[1][2] = "Mon-Fri"
+    for area, is_lost in (("C2:E2", False), ("B2:C2", False), ("B2:E2", False), ("", True)):
+        raw = make_workbook(
+            {"S": lost if is_lost else cells}, merged={"S": [(area, "Mon-Fri")] if area else []}
+        )
+        mistakes = Mistakes("t")
+        [line] = read_lines(tables_of(raw, "t"), DAY, mistakes, layouts=LAYOUTS)
+        assert bool(mistakes.found) is is_lost
+        if not is_lost:
+            assert {one.calendar.weekdays for one in line.departures} == {frozenset(range(5))}
 
 
 def test_the_templates_read_the_same_from_csv_and_workbook():
     mistakes = Mistakes("t")
     [table] = tables_of(to_csv(TIMETABLE), "t")
     [times, fares] = tables_of(TEMPLATE, "t")
-    lines = read_lines([table], DAY, mistakes)
+    lines = read_lines([table], DAY, mistakes, layouts=LAYOUTS)
     assert [len(line.departures) for line in lines] == [3, 2]
     assert [without_places(line) for line in lines] == [
-        without_places(line) for line in read_lines([times], DAY, mistakes)
+        without_places(line) for line in read_lines([times], DAY, mistakes, layouts=LAYOUTS)
     ]
     [fare_table] = tables_of(to_csv(FARES), "t")
     found = read_fares(fare_table, "NGN", mistakes)

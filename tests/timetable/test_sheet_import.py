@@ -150,5 +150,5 @@ async def test_fares_on_file_go_on_when_none_are_given(db: Database, tmp_path: P
 async def test_a_class_that_no_seat_has_is_refused(db: Database, tmp_path: Path):
     fares = "from,to,class,amount\nLagos,Ibadan,VPI,5000\n"
     request = make_sheet_request(tmp_path, fares=fares, day=tomorrow())
-    with pytest.raises(BadSheet, match=r"fares\.csv line 2, column 1: no layout has the class VPI"):
+    with pytest.raises(BadSheet, match=r"fares\.csv line 2, column 3: no layout has the class VPI"):
         await import_timetable(db, request, now=utc_now())

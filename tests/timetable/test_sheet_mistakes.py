@@ -34,13 +34,13 @@ SLIPS = [
     ("line,LI", "line,", r"line 1, column 2: a line needs a code"),
     ("days,", "weekdays,", r"line 2, column 1: 'weekdays' is no row of a line: name, mode, days"),
     ("Mon-Fri", "Mon-Fry", r"line 2, column 4: 'Mon-Fry' are no days; write daily"),
-    ("2030-01-01", "1/1/2030", r"line 3, column 4: '1/1/2030' is no date; write it as 2026-12-25"),
+    ("2030-01-01", "1/1/2030", r"line 3, column 4: '1/1/2030' is no date; write 2030-01-01"),
     ("2030-03-01", "2029-03-01", r"line 4, column 4: 2029-03-01 is before 2030-01-01"),
     ("2030-01-02", "soon", r"line 5, column 4: 'soon' is no date"),
     ("2030-06-01", "2030-01-02", r"line 6, column 4: 2030-01-02 is in “not on”"),
     (",no\n", ",perhaps\n", r"line 7, column 4: 'perhaps': write yes, no or sunday"),
     ("mode,bus", "mode,rocket", r"line 8, column 2: 'rocket': write bus, ferry or rail"),
-    ("layout,small", "layout,large", r"column 4: there is no layout 'large'; given: small"),
+    ("layout,small", "layout,large", r"line 9, column 2: there is no layout 'large'; given: small"),
     ("stop,city,country", "stop,place,country", r"line 10, column 1: beside “stop” goes a column"),
     ("Jibowu,Lagos", ",Lagos", r"line 11, column 1: the stop is missing"),
     ("Jibowu,Lagos", "Jibowu,", r"line 11, column 2: the city is missing"),
@@ -55,7 +55,9 @@ SLIPS = [
     ("country,1\n", "country,1,2\n", r"line 10, column 5: .* this one at 0"),
     ("06:00\nIwo Road,Ibadan,NG,08:45", "06:00,07:00\nIwo Road,Ibadan,NG,08:45,09:00", None),
     (SMALL, "", r"timetable\.csv: no timetable"),
-    (SMALL, SMALL + "\n" + SMALL, r"line 24, column 1: line LI stands twice"),
+    (SMALL, SMALL + "\n" + SMALL, r"line 14, column 2: line LI stands twice, also at .*line 1,"),
+    ("mode,bus", "days,Sat", r"line 8, column 1: the row “days” stands twice"),
+    ("country,1\n", "country,1\nholidays,,,no\n", r"line 11, column 1: 'holidays' is a row of set"),
     (SMALL, SMALL + "\nx,y\n", r"line 14, column 1: this row is in no line"),
     (SMALL, SMALL + "Nowhere,Utopia,NG,-\n", None),
 ]
@@ -80,8 +82,9 @@ async def test_each_slip_is_told_with_its_place(
     ("fares", "said"),
     [
         ("from,to,price?\n", r"fares\.csv line 1, column 1: fares have columns from, to"),
-        ("from,to,amount\nLagos,Abuja,1\n", r"line 2, column 1: the timetable has no stop or city"),
-        ("from,to,amount\nLagos,Ibadan,1.555\n", r"line 2, column 3: .* could be two amounts"),
+        ("from,to,amount\nLagos,Abuja,1\n", r"line 2, column 2: the timetable has no stop or city"),
+        ("from,to,amount\nLagos,Ibadan,1.555\n", r"line 2, column 3: .* has too many decimals"),
+        ("from,to,amount\nLagos,Ibadn,5\n", r"stop or city 'Ibadn'; did you mean Ibadan\?"),
         ("from,to,amount\nLagos,Ibadan,\n", r"line 2, column 3: '' is no amount"),
         ("from,to,amount\n,Ibadan,5\n", r"line 2, column 1: name a stop or a city"),
         ("from,to,type,amount\nLagos,Ibadan,baby,5\n", r"line 2, column 3: 'BABY': one of adult"),
@@ -103,12 +106,113 @@ async def test_several_mistakes_are_told_at_once_and_twenty_at_most(db: Database
     request = make_sheet_request(
         tmp_path, timetable=f"line,LI\nstop,city,country,1\n{times}", fares="from,to,amount\n,b,x\n"
     )
-    with pytest.raises(BadSheet, match=r"line 3.*and \d\d more: see above") as refused:
+    with pytest.raises(BadSheet, match=r"line 3.*and \d\d more\)") as refused:
         await import_timetable(db, request, now=utc_now())
     assert len(refused.value.mistakes) == 20
-    # 30 times, the departure without calls, and the fare's two.
-    assert refused.value.count == 33
+    # 30 times and the fare's two.
+    assert refused.value.count == 32
     assert "\n" not in str(refused.value)
+
+
+LOST = [
+    ("days,,,Mon-Fri", "days,,Mon-Fri", r"column 3: 'Mon-Fri' \(days\) stands under “country”"),
+    ("days,,,Mon-Fri", "days,,Mon to Fry", r"line 2, column 3: 'Mon to Fry'"),
+    ("days,,,Mon-Fri", "days,,,,Mon-Fri", r"line 2, column 5: .* stands under no departure"),
+    ("not on,,,2030-01-02", "not on,,2026-12-25", r"line 5, column 3: '2026-12-25' \(not on\)"),
+    ("not on,,,2030-01-02", "not on,,1/12/2026", r"line 5, column 3: '1/12/2026' \(not on\)"),
+    ("holidays,,,no", "holidays,,no", r"column 3: 'no' \(holidays\) stands under “country”"),
+    ("layout,small", "layout,,minibus", r"line 9, column 3: 'minibus' \(layout\) stands under"),
+    ("mode,bus", "mode,,,ferry", r"column 4: 'ferry' \(mode\) .* to column 2 for the whole"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "said"), LOST)
+async def test_a_setting_under_no_departure_is_never_dropped_in_silence(
+    db: Database, tmp_path: Path, before: str, after: str, said: str
+):
+    assert before in SMALL
+    request = make_sheet_request(tmp_path, timetable=SMALL.replace(before, after))
+    with pytest.raises(BadSheet) as refused:
+        await import_timetable(db, request, now=utc_now())
+    assert [mistake for mistake in refused.value.mistakes if re.search(said, mistake)]
+    assert "for the whole line" in refused.value.mistakes[0]
+
+
+async def test_a_comma_short_in_a_row_of_settings_is_told(db: Database, tmp_path: Path):
+    timetable = TIMETABLE.replace("days,,,daily,daily,Mon-Fri", "days,,Mon-Fri,daily,weekend")
+    with pytest.raises(BadSheet, match=r"line 2, column 3: .* move it to the column of its"):
+        await import_timetable(db, make_sheet_request(tmp_path, timetable=timetable), now=utc_now())
+
+
+ALL_WRONG = """\
+line,LI
+days,,,Mon-Fry,daily,daily
+layout,,,,large,
+stop,city,country,1,2,2
+Jibowu,Lagos,Naija,06:00,soon,09:00
+Iwo Road,Ibadan,NG,08:45,10:45,11:45
+
+line,IL
+days,sometimes
+stop,city,country,1,2
+Iwo Road,Ibadan,NG,09:00,10:00
+Jibowu,Lagos,NG,11:45,09:45
+
+line,LI
+stop,city,country,1
+Iwo Road,Ibadan,NG,09:00
+Jibowu,Lagos,NG,07:45
+"""
+
+
+async def test_mistakes_of_every_kind_come_at_once(db: Database, tmp_path: Path):
+    fares = "from,to,class,amount\nLagos,Ibadan,VPI,5000\nLagos,Ibadan,STANDARD,UGX 9\n"
+    request = make_sheet_request(tmp_path, timetable=ALL_WRONG, fares=fares)
+    with pytest.raises(BadSheet) as refused:
+        await import_timetable(db, request, now=utc_now())
+    wanted = [
+        r"line 5, column 3: 'Naija' is no country",
+        r"line 2, column 4: 'Mon-Fry' are no days",
+        r"line 3, column 5: there is no layout 'large'",
+        r"line 5, column 5: 'soon' is no time",
+        r"line 4, column 6: LI 2 runs twice",
+        r"line 9, column 2: 'sometimes' are no days",
+        r"line 12, column 5: this is before the stop above",
+        r"line 14, column 2: line LI stands twice",
+        r"line 17, column 4: this is before the stop above",
+        r"fares\.csv line 2, column 3: no layout has the class VPI",
+        r"fares\.csv line 3, column 4: 'UGX 9' is in UGX",
+    ]
+    told = refused.value.mistakes
+    assert [said for said in wanted if not any(re.search(said, one) for one in told)] == []
+    assert len(told) == len(wanted)
+
+
+async def test_fares_of_a_wider_network_are_passed_over_and_remarked(db: Database, tmp_path: Path):
+    wide = FARES + "".join(f"Lagos,{name},STANDARD,9000\n" for name in ("Abuja", "Kano", "Ibadn"))
+    wide += "Abuja,Kano,BUNK,9000\n"
+    request = make_sheet_request(tmp_path, fares=wide)
+    report = await import_timetable(db, request, now=utc_now())
+    [said] = [one for one in report.remarks if "not in the timetable" in one]
+    assert said.startswith("3 places of the fares not in the timetable, their rows passed over: ")
+    assert "'Ibadn'; did you mean Ibadan? (fares.csv line 6, column 2); 'Abuja' (fares.csv" in said
+    narrow = "from,to,amount\nAbuja,Kano,9000\n"
+    with pytest.raises(BadSheet) as refused:
+        await import_timetable(db, make_sheet_request(tmp_path, fares=narrow), now=utc_now())
+    assert [one for one in refused.value.mistakes if "column 2: the timetable has no stop" in one]
+
+
+async def test_a_city_that_looks_like_another_is_asked_about_beside_the_mistakes(
+    db: Database, tmp_path: Path
+):
+    async with db.connection() as conn:
+        for name in ("Lagos", "Ibadan"):
+            await put_city(conn, name=name, country="NG", timezone="Africa/Lagos")
+    typed = SMALL.replace("Ibadan", "Ibadn").replace("06:00", "soon")
+    with pytest.raises(BadSheet) as refused:
+        await import_timetable(db, make_sheet_request(tmp_path, timetable=typed), now=utc_now())
+    [question] = refused.value.questions
+    assert "the city Ibadn (NG) is new; did you mean Ibadan?" in question
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from kiti.platform.db import Conn
 from kiti.timetable import store
 from kiti.timetable.currency import is_currency
 from kiti.timetable.intake import store_places as store_schedule_places
-from kiti.timetable.intake.fares import Fares, price_pairs, remark_fares
+from kiti.timetable.intake.fares import Fares, price_pairs, remark_fares, remark_strange
 from kiti.timetable.intake.model import SheetRefused, SheetRequest
 from kiti.timetable.intake.places import Places, match_places
 from kiti.timetable.intake.plan import PlannedDeparture, plan_departures
@@ -22,11 +22,12 @@ from kiti.timetable.intake.store_places import OperatorRow, StopRow
 from kiti.timetable.model import FEED_NAME_MAX, BadWindow
 from kiti.timetable.schedules import store as store_schedule
 from kiti.timetable.schedules.model import DAYS_AHEAD, DAYS_AHEAD_MAX
-from kiti.timetable.schedules.service import list_schedules
+from kiti.timetable.schedules.service import SCHEDULES_MAX, list_schedules
 from kiti.timetable.service import read_layout
+from kiti.timetable.sheets.blocks import is_timetable
 from kiti.timetable.sheets.cells import Mistakes
 from kiti.timetable.sheets.fares import is_fares, read_fares
-from kiti.timetable.sheets.grid import is_timetable, read_lines
+from kiti.timetable.sheets.grid import read_lines
 from kiti.timetable.sheets.model import SheetFare, SheetLine
 from kiti.timetable.sheets.reading import read_tables
 
@@ -93,30 +94,37 @@ async def make_draft(conn: Conn, request: SheetRequest, *, now: datetime) -> Dra
     if not today <= day <= today + timedelta(days=DAY_MAX_AHEAD):
         raise BadWindow(f"--from {day}: a day from today on, two years ahead at most")
     layouts = {path.stem: read_layout(path) for path in request.layouts}
-    read = _read_files(request, day)
-    days_ahead = await _days_ahead(conn, request)
     mistakes = Mistakes(request.file.name)
+    read = _read_files(request, day, list(layouts), mistakes)
+    days_ahead = await _days_ahead(conn, request)
     on_file = await store_schedule_places.list_stops(conn, feed=request.feed_name)
     countries = {stop.country for line in read.lines for stop in line.stops}
     cities = await store_schedule_places.list_cities(conn, countries=sorted(countries))
     places = match_places(read.lines, cities, on_file, zone=operator.timezone, mistakes=mistakes)
     departures = plan_departures(
-        read.lines, places.of_line, day=day, layouts=list(layouts), mistakes=mistakes
+        read.lines, places.of_line, day=day, layout=next(iter(layouts)), mistakes=mistakes
     )
-    mistakes.refuse()
+    # Of a timetable that is not whole the fares would be said to lack what was only misread.
+    is_whole = not mistakes.count
     # A row where nothing calls makes no stop: clerks keep it for another season.
     places = places.only({call.stop for one in departures for call in one.calls})
     classes = _classes(layouts)
     pairs = list(dict.fromkeys(pair for one in departures for pair in one.pairs()))
-    if read.fares is None:
-        fares = await _fares_on_file(conn, request, on_file, day)
-    else:
-        _check_classes(read.fares, classes, mistakes)
-        fares = price_pairs(read.fares, places.stops, pairs, mistakes)
-    _check_sold(departures, fares, mistakes)
-    mistakes.refuse()
+    remarks = [*read.remarks, *places.remarks]
+    fares: Fares = {}
+    if read.fares is not None:
+        priced = price_pairs(read.fares, places.stops, pairs, classes, mistakes)
+        fares = priced.fares
+        if is_whole:
+            remarks += remark_strange(priced, places.stops, mistakes)
+            _check_sold(departures, fares, "no fare", mistakes)
+    elif is_whole:
+        fares, given_up = await _fares_on_file(conn, request, on_file, day)
+        remarks += given_up
+        _check_sold(departures, fares, "no fare on file (give --fares)", mistakes)
+    mistakes.refuse(places.remarks)
     words = {stop.code: stop.words for stop in places.stops}
-    odd = remark_fares(fares, pairs, classes, words, request.currency)
+    remarks += remark_fares(fares, pairs, classes, words, request.currency)
     return Draft(
         feed=request.feed_name,
         day=day,
@@ -129,7 +137,7 @@ async def make_draft(conn: Conn, request: SheetRequest, *, now: datetime) -> Dra
         layouts=layouts,
         currency=request.currency,
         fares=fares,
-        remarks=(*read.remarks, *places.remarks, *odd),
+        remarks=remarks,
     )
 
 
@@ -151,9 +159,10 @@ def _check(request: SheetRequest) -> None:
         raise SheetRefused(f"--days-ahead: 1 to {DAYS_AHEAD_MAX}")
 
 
-def _read_files(request: SheetRequest, day: date) -> _Read:
-    """The lines and fares of the files, each of their mistakes told at once."""
-    mistakes = Mistakes(request.file.name)
+def _read_files(
+    request: SheetRequest, day: date, layouts: Sequence[str], mistakes: Mistakes
+) -> _Read:
+    """The lines and fares of the files; what is wrong goes to `mistakes`."""
     tables = read_tables(request.file)
     sheets = [table for table in tables if is_fares(table)]
     # Of a file without any line each row is told to be in none.
@@ -169,11 +178,10 @@ def _read_files(request: SheetRequest, day: date) -> _Read:
     if request.fares is not None:
         given = read_tables(request.fares)
         sheets = [table for table in given if is_fares(table)] or given[:1]
-    lines = read_lines(timetables, day, mistakes)
+    lines = read_lines(timetables, day, mistakes, layouts=layouts)
     fares = tuple(
         fare for table in sheets for fare in read_fares(table, request.currency, mistakes)
     )
-    mistakes.refuse()
     return _Read(lines, fares if sheets else None, remarks)
 
 
@@ -220,26 +228,32 @@ def _classes(layouts: Mapping[str, tuple[str, Layout]]) -> list[str]:
     return list(dict.fromkeys(name for _, layout in layouts.values() for name in layout.classes))
 
 
-def _check_classes(fares: Sequence[SheetFare], classes: Sequence[str], mistakes: Mistakes) -> None:
-    """A class that no layout has is a slip of the pen: its seats would cost the standard fare."""
-    for fare in fares:
-        if fare.seat_class not in classes:
-            have = ", ".join(classes)
-            mistakes.add(fare.place, f"no layout has the class {fare.seat_class}; they have {have}")
-
-
 async def _fares_on_file(
     conn: Conn, request: SheetRequest, stops: Sequence[StopRow], day: date
-) -> Fares:
-    """The fares that the feed's schedules have now, by the stops' codes."""
-    running = await list_schedules(conn, since=day, feed=request.feed_name, limit=1)
-    if not running:
-        raise SheetRefused("no fares: give --fares FILE, or a sheet of fares in the workbook")
-    table = await FareTables().table(conn, running[0].schedule.rule.fare_table_id)
+) -> tuple[Fares, list[str]]:
+    """The fares that the feed's schedules have on `day`, by the stops' codes, and a remark or none.
+
+    What was planned for after `day` ends with this import, its fares too: that is remarked.
+    """
+    on_file = [
+        one.schedule
+        for one in await list_schedules(
+            conn, since=day, feed=request.feed_name, limit=SCHEDULES_MAX
+        )
+    ]
+    tables = {one.rule.fare_table_id for one in on_file if one.is_in_force(day)}
+    if not tables:
+        raise SheetRefused(
+            f"no fares on file for {day}: give --fares FILE, or a sheet of fares in the workbook"
+        )
+    if len(tables) > 1:
+        raise SheetRefused("the departures on file have different fares: give --fares FILE")
+    [fare_table_id] = tables
+    table = await FareTables().table(conn, fare_table_id)
     if table.currency != request.currency:
         raise SheetRefused(f"--currency: the fares on file are in {table.currency}; give --fares")
     codes = {stop.stop_id: stop.code for stop in stops}
-    return {
+    fares = {
         (
             codes[key.from_stop_id],
             codes[key.to_stop_id],
@@ -248,11 +262,17 @@ async def _fares_on_file(
         ): minor
         for key, minor in table.fares.items()
     }
+    later = [one.valid_from for one in on_file if one.rule.fare_table_id not in tables]
+    if not later:
+        return fares, []
+    return fares, [f"the fares planned from {min(later)} on are given up: those of {day} go on"]
 
 
-def _check_sold(departures: Sequence[PlannedDeparture], fares: Fares, mistakes: Mistakes) -> None:
-    """A departure that nobody could buy a seat of is a mistake of the fares."""
+def _check_sold(
+    departures: Sequence[PlannedDeparture], fares: Fares, what: str, mistakes: Mistakes
+) -> None:
+    """A departure that nobody could buy a seat of is a mistake of the fares; `what` lacks one."""
     priced = {key[:2] for key in fares if key[3] == PassengerType.ADULT}
     for departure in departures:
         if priced.isdisjoint(departure.pairs()):
-            mistakes.add(departure.place, f"no fare for any part of {departure.code}")
+            mistakes.add(departure.place, f"{what} for any part of {departure.code}")

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
 from kiti.fares.model import FARES_MAX, STANDARD, PassengerType
 from kiti.network.model_places import fold
 from kiti.platform.money import Money
-from kiti.timetable.intake.places import Stop
+from kiti.timetable.intake.places import ALIKE, Stop
 from kiti.timetable.remarks import counted
 from kiti.timetable.sheets.cells import Mistakes
 from kiti.timetable.sheets.model import SheetFare
@@ -17,7 +18,7 @@ Pair = tuple[str, str]
 # From stop, to stop, class, passenger type: minor units.
 Fares = Mapping[tuple[str, str, str, str], int]
 _STOP, _CITY = 1, 0
-_MISSING_MAX: Final = 5
+_EXAMPLES_MAX: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +30,96 @@ class _Offer:
     place: str
 
 
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The fares of a sheet; `used` are its rows that price something.
+
+    `strange` are the names, with their cells, that the timetable lacks.
+    """
+
+    fares: Fares
+    used: tuple[SheetFare, ...]
+    strange: tuple[tuple[str, str], ...]
+
+
 def price_pairs(
-    rows: Iterable[SheetFare], stops: Sequence[Stop], pairs: Iterable[Pair], mistakes: Mistakes
-) -> Fares:
+    rows: Iterable[SheetFare],
+    stops: Sequence[Stop],
+    pairs: Iterable[Pair],
+    classes: Sequence[str],
+    mistakes: Mistakes,
+) -> Priced:
     """The fare of each pair of stops, class and type; what is unclear goes to `mistakes`.
 
     A row holds between each two stops its places stand for, and for the way back where no row
-    names that; the row that says it most exactly counts.
+    names that; the row that says it most exactly counts. A row with a place that is not the
+    timetable's is passed over: one sheet may hold the fares of many timetables.
     """
     joined = set(pairs)
     names = _names(stops)
     offers: dict[tuple[str, str, str, str], _Offer] = {}
+    used: list[SheetFare] = []
+    strange: list[tuple[str, str]] = []
     for row in rows:
-        origin = _find(names, row.origin, row.place, mistakes)
-        destination = _find(names, row.destination, row.place, mistakes)
+        ends = (row.origin, row.origin_place), (row.destination, row.destination_place)
+        if unknown := [end for end in ends if fold(end[0]) not in names]:
+            strange += unknown
+            continue
+        origin, destination = (_find(names, *end, mistakes) for end in ends)
+        _check_class(row, classes, mistakes)
         if origin is None or destination is None:
             continue
-        for is_direct, ends in ((True, (origin, destination)), (False, (destination, origin))):
-            rank = is_direct, ends[0].kind + ends[1].kind
-            for pair in ((a, b) for a in ends[0].codes for b in ends[1].codes):
+        is_used = False
+        for is_direct, (board, leave) in (
+            (True, (origin, destination)),
+            (False, (destination, origin)),
+        ):
+            rank = is_direct, board.kind + leave.kind
+            for pair in ((a, b) for a in board.codes for b in leave.codes):
                 if pair in joined:
+                    is_used = True
                     key = *pair, row.seat_class, row.passenger_type
                     _put(offers, key, _Offer(rank, row.amount_minor, row.place), mistakes)
+        if is_used:
+            used.append(row)
     if len(offers) > FARES_MAX:
         mistakes.add(mistakes.file, f"{len(offers):,} fares; {FARES_MAX:,} at most")
-    return {key: offer.minor for key, offer in offers.items()}
+    fares = {key: offer.minor for key, offer in offers.items()}
+    return Priced(fares, tuple(used), tuple(strange))
+
+
+def _check_class(row: SheetFare, classes: Sequence[str], mistakes: Mistakes) -> None:
+    """A class that no layout has is a slip of the pen: its seats would cost the standard fare."""
+    if row.seat_class not in classes:
+        have = ", ".join(classes)
+        what = f"no layout has the class {row.seat_class}; they have {have}"
+        mistakes.add(row.class_place, what)
+
+
+def remark_strange(priced: Priced, stops: Sequence[Stop], mistakes: Mistakes) -> list[str]:
+    """The names that the timetable lacks as a remark; mistakes when no row is used.
+
+    Those that are near a name of the timetable come first: they are sooner a slip.
+    """
+    known = {fold(name): name for stop in stops for name in (stop.city.name, stop.name)}
+    told: list[tuple[bool, str, str]] = []
+    for text, place in priced.strange:
+        near = get_close_matches(fold(text), known, n=1, cutoff=ALIKE)
+        hint = f"; did you mean {known[near[0]]}?" if near else ""
+        told.append((not near, place, f"{text[:60]!r}{hint}"))
+    if not priced.used:
+        for _, place, words in told:
+            mistakes.add(place, f"the timetable has no stop or city {words}")
+        return []
+    by_words: dict[str, tuple[bool, str]] = {}
+    for is_far, place, words in told:
+        by_words.setdefault(words, (is_far, place))
+    first = sorted(by_words, key=lambda words: by_words[words][0])
+    listed = "; ".join(f"{words} ({by_words[words][1]})" for words in first[:_EXAMPLES_MAX])
+    more = "; …" if len(first) > _EXAMPLES_MAX else ""
+    count = counted(len(first), "place")
+    what = f"{count} of the fares not in the timetable, their rows passed over: {listed}{more}"
+    return [what] if first else []
 
 
 def _put(
@@ -98,14 +164,12 @@ def _names(stops: Sequence[Stop]) -> dict[str, list[_Named]]:
 def _find(
     names: Mapping[str, Sequence[_Named]], text: str, place: str, mistakes: Mistakes
 ) -> _Named | None:
-    found = names.get(fold(text), ())
-    if not found:
-        mistakes.add(place, f"the timetable has no stop or city {text[:60]!r}")
-    elif len({one.codes for one in found}) > 1:
+    """What a name that the timetable has stands for; None, and a mistake, when for several."""
+    found = names[fold(text)]
+    if len({one.codes for one in found}) > 1:
         mistakes.add(place, f"{text[:60]!r} is more than one stop: write City / Stop, or its code")
-    else:
-        return found[0]
-    return None
+        return None
+    return found[0]
 
 
 def remark_fares(
@@ -125,8 +189,8 @@ def remark_fares(
             missing.append(f"{words[origin]} to {words[destination]}")
     remarks: list[str] = []
     if missing:
-        more = "; …" if len(missing) > _MISSING_MAX else ""
-        listed = "; ".join(missing[:_MISSING_MAX])
+        more = "; …" if len(missing) > _EXAMPLES_MAX else ""
+        listed = "; ".join(missing[:_EXAMPLES_MAX])
         what = counted(len(missing), "segment")
         remarks.append(f"{what} without a fare, not sold: {listed}{more}")
     own = {key[2] for key in fares}

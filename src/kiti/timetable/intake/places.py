@@ -1,6 +1,6 @@
 """The stops and cities of a spreadsheet, matched to those there are. Pure."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
@@ -14,7 +14,8 @@ from kiti.timetable.intake.store_places import CityRow, StopRow
 from kiti.timetable.sheets.cells import Mistakes
 from kiti.timetable.sheets.model import SheetLine, SheetStop
 
-_ALIKE: Final = 0.8
+# From here on two names may be one with a slip, as difflib measures it: of 1.
+ALIKE: Final = 0.8
 _CODE_MAX: Final = 300
 
 
@@ -49,22 +50,19 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The stops of each line, in the order of its rows, and what is odd about them."""
+    """The stops of each line, in the order of lines and rows, and what is odd about them."""
 
-    of_line: Mapping[str, tuple[Stop, ...]]
+    of_line: Sequence[tuple[Stop, ...]]
     remarks: tuple[str, ...]
 
     @property
     def stops(self) -> list[Stop]:
         """Each stop once."""
-        return list({stop.code: stop for stops in self.of_line.values() for stop in stops}.values())
+        return list({stop.code: stop for stops in self.of_line for stop in stops}.values())
 
     def only(self, codes: Container[str]) -> "Places":
         """The places without the stops that are not among these codes."""
-        of_line = {
-            line: tuple(stop for stop in stops if stop.code in codes)
-            for line, stops in self.of_line.items()
-        }
+        of_line = [tuple(stop for stop in stops if stop.code in codes) for stops in self.of_line]
         return replace(self, of_line=of_line)
 
     @property
@@ -87,10 +85,10 @@ def match_places(
     `zone` is the operator's: that of a new city in a country with several, if it is one of them.
     """
     matcher = _Matcher(cities, stops, zone, mistakes)
-    of_line = {
-        line.code: tuple(found for stop in line.stops if (found := matcher.stop(stop)) is not None)
+    of_line = [
+        tuple(found for stop in line.stops if (found := matcher.stop(stop)) is not None)
         for line in lines
-    }
+    ]
     return Places(of_line, tuple(matcher.remarks))
 
 
@@ -161,7 +159,7 @@ class _Matcher:
             return None
         names = {folded: city for (country, folded), city in self._cities.items()
                  if country == row.country}  # fmt: skip
-        near = get_close_matches(key[1], names, n=1, cutoff=_ALIKE)
+        near = get_close_matches(key[1], names, n=1, cutoff=ALIKE)
         hint = f"; did you mean {names[near[0]].name}?" if near else ""
         self.remarks.append(f"{row.place}: the city {row.city} ({row.country}) is new{hint}")
         city = self._cities[key] = City(row.city, row.country, zone, None)

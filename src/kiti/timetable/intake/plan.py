@@ -1,6 +1,6 @@
 """A spreadsheet's departures as patterns: times of several zones on one scale, days rolled."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -54,27 +54,22 @@ class PlannedDeparture:
 
 def plan_departures(
     lines: Sequence[SheetLine],
-    of_line: Mapping[str, Sequence[Stop]],
+    of_line: Sequence[Sequence[Stop]],
     *,
     day: date,
-    layouts: Sequence[str],
+    layout: str,
     mistakes: Mistakes,
 ) -> list[PlannedDeparture]:
     """Every departure on one scale; what cannot be goes to `mistakes`.
 
-    `day` is the first date it is for; `layouts` are the names there are, the first the default.
+    `of_line` are the stops of each line; `day` is the first date it is for; `layout` is that of a
+    departure that names none.
     """
     found: list[PlannedDeparture] = []
-    for line in lines:
-        stops = of_line[line.code]
+    for line, stops in zip(lines, of_line, strict=True):
         if len(stops) < len(line.stops):
             continue
         for departure in line.departures:
-            layout = departure.layout or layouts[0]
-            if layout not in layouts:
-                known = ", ".join(layouts)
-                mistakes.add(departure.place, f"there is no layout {layout[:40]!r}; given: {known}")
-                continue
             planned = _plan(departure, stops, day, mistakes)
             first = departure.calls[0]
             at = stops[first.stop]
@@ -88,7 +83,7 @@ def plan_departures(
                         line=line,
                         code=departure.code,
                         calendar=departure.calendar,
-                        layout=layout,
+                        layout=departure.layout or layout,
                         departure_s=first.times.departure_s,
                         timezone=at.timezone,
                         country=at.city.country,

@@ -81,4 +81,14 @@ def _fare(
         mistakes.add(table.place(row, columns["amount"]), str(error))
     if mistakes.count > before:
         return None
-    return SheetFare(text("from"), text("to"), seat_class, kind, amount, table.place(row, 0))
+    return SheetFare(
+        origin=text("from"),
+        destination=text("to"),
+        seat_class=seat_class,
+        passenger_type=kind,
+        amount_minor=amount,
+        place=table.place(row, 0),
+        origin_place=table.place(row, columns["from"]),
+        destination_place=table.place(row, columns["to"]),
+        class_place=table.place(row, columns.get("class", 0)),
+    )

@@ -1,17 +1,17 @@
 """The timetable as operators print it: a block a line, a row a stop, a column a departure."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, TypeVar
 
 from kiti.timetable.schedules.calendar import DAILY, Calendar, OnHoliday, dates_of
+from kiti.timetable.sheets.blocks import OF_ALL, Block, blocks_of, check_settings
 from kiti.timetable.sheets.cells import EMPTY, Mistakes, Table, Value, text_of
 from kiti.timetable.sheets.model import SheetCall, SheetDeparture, SheetLine, SheetStop
 from kiti.timetable.sheets.words import (
     CellCall,
     Unclear,
-    plain,
     to_call,
     to_country,
     to_date,
@@ -30,119 +30,69 @@ CODE_MAX: Final = 100
 NAME_MAX: Final = 200
 # How far ahead two columns of one code are compared.
 _COMPARED_DAYS: Final = 732
-_SETTINGS: Final = {
-    "name": "name", "nom": "name", "mode": "mode", "days": "days", "jours": "days",
-    "from": "from", "valid from": "from", "du": "from", "until": "until", "valid until": "until",
-    "au": "until", "not on": "not on", "sauf": "not on", "also on": "also on", "aussi": "also on",
-    "holidays": "holidays", "feries": "holidays", "layout": "layout", "plan": "layout",
-}  # fmt: skip
-_COLUMNS: Final = {
-    "stop": "stop", "arret": "stop", "city": "city", "town": "city", "ville": "city",
-    "country": "country", "pays": "country", "code": "code", "zone": "zone", "time zone": "zone",
-    "latitude": "latitude", "lat": "latitude", "longitude": "longitude", "lon": "longitude",
-    "landmark": "landmark", "repere": "landmark",
-}  # fmt: skip
-_LINE: Final = frozenset({"line", "ligne"})
-_STOP: Final = frozenset({"stop", "arret"})
 
 
-@dataclass(slots=True)
-class _Block:
-    """A block's rows by what they are; `columns` are the header's, by their names."""
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A departure's code and days, whether or not its times can be read."""
 
-    row: int
-    settings: dict[str, int] = field(default_factory=dict[str, int])
-    header: int | None = None
-    columns: dict[str, int] = field(default_factory=dict[str, int])
-    stops: list[int] = field(default_factory=list[int])
-
-    @property
-    def first_departure(self) -> int:
-        """The column after the last one that describes stops."""
-        return max(self.columns.values()) + 1
+    code: str
+    calendar: Calendar
+    place: str
 
 
-def is_timetable(table: Table) -> bool:
-    """Whether a line begins anywhere in the sheet."""
-    return any(plain(table.text(row, 0)) in _LINE for row in range(len(table.rows)) if table.rows)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What every block is read with, and what is compared in the end.
+
+    `lines` are the places of each line's code, `columns` those of its first block.
+    """
+
+    layouts: Sequence[str]
+    mistakes: Mistakes
+    lines: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    columns: list[_Column] = field(default_factory=list[_Column])
 
 
-def read_lines(tables: Sequence[Table], first: date, mistakes: Mistakes) -> tuple[SheetLine, ...]:
-    """The lines of these sheets, as they are from `first` on; what is wrong goes to `mistakes`."""
+def read_lines(
+    tables: Sequence[Table], first: date, mistakes: Mistakes, *, layouts: Sequence[str]
+) -> tuple[SheetLine, ...]:
+    """The lines of these sheets, as they are from `first` on; what is wrong goes to `mistakes`.
+
+    `layouts` are the names a column may choose from. All is read to the end, and so a line or a
+    departure with a mistake may be among the answer, or missing.
+    """
+    known = _Known(layouts, mistakes)
     lines = [
         line
         for table in tables
-        for block in _blocks(table, mistakes)
-        if (line := _Reader(table, block, mistakes).line()) is not None
+        for block in blocks_of(table, mistakes)
+        if (line := _Reader(table, block, known).line()) is not None
     ]
     if not lines and not mistakes.count:
         mistakes.add(mistakes.file, "no timetable: a line begins with a row “line” and its code")
-    _check_codes(lines, first, mistakes)
+    _check_codes(known, first)
     return tuple(lines)
-
-
-def _blocks(table: Table, mistakes: Mistakes) -> Iterator[_Block]:
-    """The blocks of a sheet; a row that belongs to none is a mistake."""
-    block: _Block | None = None
-    for row in range(len(table.rows)):
-        label = plain(table.text(row, 0))
-        if label.startswith("#"):
-            continue
-        if label in _LINE:
-            if block is not None:
-                yield block
-            block = _Block(row)
-        elif table.is_empty(row):
-            if block is not None and block.stops:
-                yield block
-                block = None
-        elif block is None:
-            mistakes.add(
-                table.place(row, 0), "this row is in no line; put a row “line” and its code above"
-            )
-        elif block.header is None:
-            _put_row(table, block, row, label, mistakes)
-        else:
-            block.stops.append(row)
-    if block is not None:
-        yield block
-
-
-def _put_row(table: Table, block: _Block, row: int, label: str, mistakes: Mistakes) -> None:
-    """A row between `line` and the stops: a setting, or the header of the stops."""
-    if label in _SETTINGS:
-        block.settings[_SETTINGS[label]] = row
-        return
-    if label not in _STOP:
-        known = ", ".join(dict.fromkeys(_SETTINGS.values()))
-        mistakes.add(
-            table.place(row, 0),
-            f"{label[:40]!r} is no row of a line: {known}; the stops follow a row “stop”",
-        )
-        return
-    block.header = row
-    for column in range(len(table.rows[row])):
-        name = _COLUMNS.get(plain(table.text(row, column)))
-        if name is None:
-            break
-        block.columns.setdefault(name, column)
 
 
 class _Reader:
     """One block being read."""
 
-    def __init__(self, table: Table, block: _Block, mistakes: Mistakes) -> None:
+    def __init__(self, table: Table, block: Block, known: _Known) -> None:
         self._table = table
         self._block = block
-        self._mistakes = mistakes
+        self._known = known
+        self._mistakes = known.mistakes
 
     def line(self) -> SheetLine | None:
         """The line; None when it cannot be told, with its mistakes noted."""
         table, block = self._table, self._block
         code = table.text(block.row, 1)
-        if not 0 < len(code) <= CODE_MAX:
+        is_named = 0 < len(code) <= CODE_MAX
+        if is_named:
+            self._known.lines.setdefault(code, []).append(table.place(block.row, 1))
+        else:
             self._mistake(block.row, 1, f"a line needs a code of 1 to {CODE_MAX} letters here")
-            return None
         if block.header is None or len(block.stops) < 2:
             self._mistake(block.row, 0, "after a row “stop”, a line needs two rows of stops")
             return None
@@ -150,15 +100,17 @@ class _Reader:
             self._mistake(block.header, 0, f"beside “stop” goes a column “{min(missing)}”")
             return None
         stops = tuple(self._stops())
-        if len(stops) < len(block.stops):
+        departures = tuple(self._departures(code))
+        mode = self._setting("mode", OF_ALL, lambda cell: to_mode(text_of(cell))) or "BUS"
+        if not is_named or len(stops) < len(block.stops):
             return None
         ends = f"{stops[0].city} – {stops[-1].city}"
         return SheetLine(
             code=code,
             name=(table.text(block.row, 2) or self._setting_text("name") or ends)[:NAME_MAX],
-            mode=self._setting("mode", 1, lambda cell: to_mode(text_of(cell))) or "BUS",
+            mode=mode,
             stops=stops,
-            departures=tuple(self._departures(code)),
+            departures=departures,
         )
 
     def _stops(self) -> Iterator[SheetStop]:
@@ -208,24 +160,37 @@ class _Reader:
         table, block = self._table, self._block
         assert block.header is not None  # noqa: S101 the caller looked
         rows = [block.header, *block.stops, *block.settings.values()]
+        columns: set[int] = set()
         for column in range(block.first_departure, max(len(table.rows[row]) for row in rows)):
             heading = table.text(block.header, column)
+            before = self._mistakes.count
             calls = self._calls(column)
-            if not heading and not calls:
+            is_clear = self._mistakes.count == before
+            if not heading and not calls and is_clear:
                 continue
-            if not 2 <= len(calls) <= CALLS_MAX:
+            columns.add(column)
+            if is_clear and not 2 <= len(calls) <= CALLS_MAX:
                 what = f"a departure calls at 2 to {CALLS_MAX} stops, this one at {len(calls)}"
                 self._mistake(block.header, column, what)
-                continue
-            name = heading or _clock_words(calls[0].times)
-            layout = self._setting("layout", column, text_of)
-            yield SheetDeparture(
-                code=f"{line} {name}"[: 2 * CODE_MAX],
-                calendar=self._calendar(column),
-                layout=layout or None,
-                calls=calls,
-                place=table.place(block.header, column),
-            )
+            name = heading or (_clock_words(calls[0].times) if calls else "")
+            code = f"{line} {name}"[: 2 * CODE_MAX]
+            place = table.place(block.header, column)
+            layout = self._setting("layout", column, self._layout)
+            noted = self._mistakes.noted
+            calendar = self._calendar(column)
+            is_first = len(self._known.lines.get(line, ())) == 1
+            if name and is_first and self._mistakes.noted == noted:
+                self._known.columns.append(_Column(code, calendar, place))
+            if 2 <= len(calls) <= CALLS_MAX:
+                yield SheetDeparture(code, calendar, layout or None, calls, place)
+        check_settings(table, block, frozenset(columns), self._mistakes)
+
+    def _layout(self, value: Value) -> str:
+        name = text_of(value)
+        if name and name not in self._known.layouts:
+            known = ", ".join(self._known.layouts)
+            raise Unclear(f"there is no layout {name[:40]!r}; given: {known}")
+        return name
 
     def _calls(self, column: int) -> tuple[SheetCall, ...]:
         calls: list[SheetCall] = []
@@ -260,7 +225,7 @@ class _Reader:
         if row is None:
             return None
         is_own = self._table.text(row, column) != EMPTY
-        return self._read(row, column if is_own else 1, read)
+        return self._read(row, column if is_own else OF_ALL, read)
 
     def _setting_text(self, name: str) -> str:
         return self._setting(name, 1, text_of) or ""
@@ -294,36 +259,29 @@ def _clock_words(times: CellCall) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def _check_codes(lines: Sequence[SheetLine], first: date, mistakes: Mistakes) -> None:
+def _check_codes(known: _Known, first: date) -> None:
     """Two columns of one code must never run on one day; and a line's code names one block."""
-    seen: dict[str, list[SheetDeparture]] = {}
-    names: Mapping[str, list[SheetLine]] = _by_code(lines)
-    for code, of_code in names.items():
-        for other in of_code[1:]:
-            mistakes.add(other.stops[0].place, f"line {code} stands twice: give it another code")
-    departures = [departure for line in lines for departure in line.departures]
-    if len(departures) > DEPARTURES_MAX:
+    mistakes = known.mistakes
+    for code, places in known.lines.items():
+        for place in places[1:]:
+            what = f"line {code} stands twice, also at {places[0]}: give it another code"
+            mistakes.add(place, what)
+    if len(known.columns) > DEPARTURES_MAX:
         mistakes.add(mistakes.file, f"more than {DEPARTURES_MAX:,} departures")
         return
-    for departure in departures:
-        for other in seen.setdefault(departure.code, []):
-            days = _dates(departure, first) & _dates(other, first)
+    seen: dict[str, list[_Column]] = {}
+    for column in known.columns:
+        for other in seen.setdefault(column.code, []):
+            days = _dates(column, first) & _dates(other, first)
             if days:
                 mistakes.add(
-                    departure.place,
-                    f"{departure.code} runs twice on {min(days)}: give each departure a number "
+                    column.place,
+                    f"{column.code} runs twice on {min(days)}: give each departure a number "
                     "of its own in the row “stop”",
                 )
                 break
-        seen[departure.code].append(departure)
+        seen[column.code].append(column)
 
 
-def _by_code(lines: Sequence[SheetLine]) -> dict[str, list[SheetLine]]:
-    found: dict[str, list[SheetLine]] = {}
-    for line in lines:
-        found.setdefault(line.code, []).append(line)
-    return found
-
-
-def _dates(departure: SheetDeparture, first: date) -> frozenset[date]:
-    return dates_of(departure.calendar, (), first, first + timedelta(days=_COMPARED_DAYS))
+def _dates(column: _Column, first: date) -> frozenset[date]:
+    return dates_of(column.calendar, (), first, first + timedelta(days=_COMPARED_DAYS))

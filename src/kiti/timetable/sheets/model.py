@@ -34,7 +34,7 @@ class SheetCall:
 class SheetDeparture:
     """A column: a departure as a rule. `code` is unique in the file but for other seasons.
 
-    `layout` is the name of one of the layouts given; None: the first.
+    `layout` is the name of one of the layouts given; None: the first of them.
     """
 
     code: str
@@ -57,7 +57,10 @@ class SheetLine:
 
 @dataclass(frozen=True, slots=True)
 class SheetFare:
-    """A fare between two places (stops or cities, by name or code), in minor units."""
+    """A fare between two places (stops or cities, by name or code), in minor units.
+
+    `place` is where the row stands, the others where its cells are.
+    """
 
     origin: str
     destination: str
@@ -65,3 +68,6 @@ class SheetFare:
     passenger_type: str
     amount_minor: int
     place: str
+    origin_place: str
+    destination_place: str
+    class_place: str

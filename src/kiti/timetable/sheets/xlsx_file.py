@@ -46,16 +46,19 @@ def read_xlsx(raw: bytes, file: str) -> list[Table]:
 def _table(sheet: CalamineSheet, file: str) -> Table:
     rows = [[_value(cell) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
     left_to_fill = sum(map(len, rows))
+    merged: dict[tuple[int, int], tuple[int, int]] = {}
     for (top, left), (bottom, right) in sheet.merged_cell_ranges or []:
         if not (top < len(rows) and left < len(rows[top])):
             continue
-        for row in rows[top : bottom + 1]:
-            for column in range(left, min(right + 1, len(row))):
+        for number, row in enumerate(rows[top : bottom + 1], start=top):
+            last = min(right, len(row) - 1)
+            for column in range(left, last + 1):
                 row[column] = rows[top][left]
+                merged[number, column] = left, last
                 left_to_fill -= 1
             if left_to_fill < 0:
                 raise Unreadable(f"the merged cells of {sheet.name} overlap")
-    return Table(file, sheet.name, rows)
+    return Table(file, sheet.name, rows, merged=merged)
 
 
 def _value(raw: Raw) -> Value:
