@@ -152,3 +152,45 @@ async def test_a_class_that_no_seat_has_is_refused(db: Database, tmp_path: Path)
     request = make_sheet_request(tmp_path, fares=fares, day=tomorrow())
     with pytest.raises(BadSheet, match=r"fares\.csv line 2, column 3: no layout has the class VPI"):
         await import_timetable(db, request, now=utc_now())
+
+
+SHORT_AND_LONG = """\
+line,NM
+stop,city,country,latitude,longitude,1
+River Road,Nairobi,KE,-1.28,36.83,06:00
+Voi Stage,Voi,KE,-3.39,38.57,10:00
+Mazeras Stage,Mazeras,KE,-3.97,39.55,12:00
+Bondeni,Mombasa,KE,-4.05,39.67,12:30
+"""
+
+
+async def far_off(db: Database, folder: Path, timetable: str, fares: str) -> list[str]:
+    request = make_sheet_request(
+        folder, timetable=timetable, fares=f"from,to,class,type,amount\n{fares}",
+        currency="KES", timezone="Africa/Nairobi", is_dry_run=True,
+    )  # fmt: skip
+    report = await import_timetable(db, request, now=utc_now())
+    return [one for one in report.remarks if "usual in this sheet" in one]
+
+
+async def test_a_fare_far_from_the_others_is_remarked_and_never_refused(
+    db: Database, tmp_path: Path
+):
+    plain = SHORT_AND_LONG.replace(",latitude,longitude", "")
+    plain = plain.replace(",-1.28,36.83", "").replace(",-3.39,38.57", "")
+    plain = plain.replace(",-3.97,39.55", "").replace(",-4.05,39.67", "")
+    slip = "Nairobi,Mombasa,STANDARD,adult,15\nNairobi,Voi,,adult,1100\nVoi,Mombasa,,adult,600\n"
+    for timetable in (plain, SHORT_AND_LONG):
+        [said] = await far_off(db, tmp_path, timetable, slip)
+        assert said.startswith(
+            "fares.csv line 2, column 1: Nairobi to Mombasa at 15.00 KES is less than a 20th"
+        )
+    # A class with few fares of its own is compared with all; free infants are no slip.
+    fares = slip.replace(",15\n", ",1500\n") + "Nairobi,Mombasa,VIP,adult,150000\n"
+    fares += "Nairobi,Mombasa,,infant,0\nNairobi,Voi,,infant,300\n"
+    [said] = await far_off(db, tmp_path, plain, fares)
+    assert "at 150,000.00 KES is more than 20 times" in said
+    # A short ride is cheap for its length, not for its amount.
+    short = "Nairobi,Mombasa,,adult,1500\nNairobi,Voi,,adult,1100\nMazeras,Mombasa,,adult,50\n"
+    assert await far_off(db, tmp_path, SHORT_AND_LONG, short) == []
+    assert len(await far_off(db, tmp_path, plain, short)) == 1

@@ -14,7 +14,13 @@ from kiti.platform.db import Conn
 from kiti.timetable import store
 from kiti.timetable.currency import is_currency
 from kiti.timetable.intake import store_places as store_schedule_places
-from kiti.timetable.intake.fares import Fares, price_pairs, remark_fares, remark_strange
+from kiti.timetable.intake.fares import (
+    Fares,
+    price_pairs,
+    remark_far_off,
+    remark_fares,
+    remark_strange,
+)
 from kiti.timetable.intake.model import SheetRefused, SheetRequest
 from kiti.timetable.intake.places import Places, match_places
 from kiti.timetable.intake.plan import PlannedDeparture, plan_departures
@@ -117,6 +123,7 @@ async def make_draft(conn: Conn, request: SheetRequest, *, now: datetime) -> Dra
         fares = priced.fares
         if is_whole:
             remarks += remark_strange(priced, places.stops, mistakes)
+            remarks += remark_far_off(priced.used, request.currency)
             _check_sold(departures, fares, "no fare", mistakes)
     elif is_whole:
         fares, given_up = await _fares_on_file(conn, request, on_file, day)

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from statistics import median
 from typing import Final
 
-from kiti.fares.model import FARES_MAX, STANDARD, PassengerType
+from kiti.fares.model import FARES_MAX, STANDARD, PassengerType, distance_km
 from kiti.network.model_places import fold
 from kiti.platform.money import Money
 from kiti.timetable.intake.places import ALIKE, Stop
@@ -19,6 +20,9 @@ Pair = tuple[str, str]
 Fares = Mapping[tuple[str, str, str, str], int]
 _STOP, _CITY = 1, 0
 _EXAMPLES_MAX: Final = 5
+_ADULT: Final = PassengerType.ADULT
+_FAR_OFF: Final = 20
+_PEERS_MIN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,14 @@ class _Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedFare:
+    """A row that prices something; `km` as the crow flies, None where a place is not known."""
+
+    row: SheetFare
+    km: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Priced:
     """The fares of a sheet; `used` are its rows that price something.
 
@@ -38,7 +50,7 @@ class Priced:
     """
 
     fares: Fares
-    used: tuple[SheetFare, ...]
+    used: tuple[UsedFare, ...]
     strange: tuple[tuple[str, str], ...]
 
 
@@ -58,7 +70,8 @@ def price_pairs(
     joined = set(pairs)
     names = _names(stops)
     offers: dict[tuple[str, str, str, str], _Offer] = {}
-    used: list[SheetFare] = []
+    used: list[UsedFare] = []
+    by_code = {stop.code: stop for stop in stops}
     strange: list[tuple[str, str]] = []
     for row in rows:
         ends = (row.origin, row.origin_place), (row.destination, row.destination_place)
@@ -81,7 +94,10 @@ def price_pairs(
                     key = *pair, row.seat_class, row.passenger_type
                     _put(offers, key, _Offer(rank, row.amount_minor, row.place), mistakes)
         if is_used:
-            used.append(row)
+            ends_km = (
+                distance_km(by_code[a], by_code[b]) for a in origin.codes for b in destination.codes
+            )
+            used.append(UsedFare(row, next((km for km in ends_km if km is not None), None)))
     if len(offers) > FARES_MAX:
         mistakes.add(mistakes.file, f"{len(offers):,} fares; {FARES_MAX:,} at most")
     fares = {key: offer.minor for key, offer in offers.items()}
@@ -172,6 +188,52 @@ def _find(
     return found[0]
 
 
+def remark_far_off(used: Iterable[UsedFare], currency: str) -> list[str]:
+    """Fares of less than a 20th or more than 20 times what is usual: sooner a slip than a fare.
+
+    Usual is the median of the rows of that class and type, of the type where the class has few
+    rows; of their fares for a kilometre where every place is known. Free rides of others than
+    adults are no slip.
+    """
+    rows = [one for one in used if one.row.amount_minor or one.row.passenger_type == _ADULT]
+    peers: dict[tuple[str, str], list[UsedFare]] = {}
+    for one in rows:
+        for key in ((one.row.passenger_type, ""), (one.row.passenger_type, one.row.seat_class)):
+            peers.setdefault(key, []).append(one)
+    usual = {key: _usual(of_key) for key, of_key in peers.items()}
+    remarks: list[str] = []
+    for one in rows:
+        key = one.row.passenger_type, one.row.seat_class
+        is_many = len(peers[key]) >= _PEERS_MIN
+        middle, by_km = usual[key if is_many else (one.row.passenger_type, "")]
+        rate = _rate(one, by_km=by_km)
+        if middle > _FAR_OFF * rate or rate > _FAR_OFF * middle:
+            remarks.append(_far_off(one, currency, is_low=rate < middle))
+    more = len(remarks) - _EXAMPLES_MAX
+    return remarks if more <= 0 else [*remarks[:_EXAMPLES_MAX], counted(more, "more such fare")]
+
+
+def _far_off(one: UsedFare, currency: str, *, is_low: bool) -> str:
+    row = one.row
+    amount = Money(row.amount_minor, currency).to_major()
+    times = "less than a 20th of" if is_low else "more than 20 times"
+    return (
+        f"{row.place}: {row.origin} to {row.destination} at {amount:,} {currency} is {times} what "
+        "is usual in this sheet: is it a slip?"
+    )
+
+
+def _usual(peers: Sequence[UsedFare]) -> tuple[float, bool]:
+    """The median of these rows, and whether it is of a kilometre."""
+    by_km = all(one.km is not None and one.km >= 1 for one in peers)
+    return median(_rate(one, by_km=by_km) for one in peers), by_km
+
+
+def _rate(one: UsedFare, *, by_km: bool) -> float:
+    """What rows are compared by, never sold at: minor units, or those for a kilometre."""
+    return one.row.amount_minor / one.km if by_km and one.km else float(one.row.amount_minor)
+
+
 def remark_fares(
     fares: Fares,
     pairs: Sequence[Pair],
@@ -180,8 +242,7 @@ def remark_fares(
     currency: str,
 ) -> list[str]:
     """What is odd about the fares of these pairs for a layout with these classes."""
-    adult = PassengerType.ADULT
-    priced = {(key[0], key[1], key[2]) for key in fares if key[3] == adult}
+    priced = {(key[0], key[1], key[2]) for key in fares if key[3] == _ADULT}
     missing: list[str] = []
     for origin, destination in pairs:
         have = {name for name in (STANDARD, *classes) if (origin, destination, name) in priced}
