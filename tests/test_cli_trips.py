@@ -57,13 +57,13 @@ async def test_a_trip_is_shown_closed_opened_and_cancelled(
 
     shown = said("show", trip_id)
     assert "on sale; sales close" in shown
-    assert "held: 1 bookings, 2 seats" in shown
+    assert "held: 1 booking, 2 seats" in shown
     assert said("close", trip_id) == "closed; its bookings stay\n"
     assert "closed by hand" in said("show", trip_id)
     assert said("reopen", trip_id) == "on sale again\n"
     assert said("cancel", trip_id, "--reason", "The road is flooded").startswith("cancelled;")
     shown = said("show", trip_id)
-    for line in ("cancelled; sales close", "released: 1 bookings, 2 seats", "The road is flooded"):
+    for line in ("cancelled; sales close", "released: 1 booking, 2 seats", "The road is flooded"):
         assert line in shown
     done = kiti(url, "close", trip_id)
     assert (done.code, done.out, done.err) == (1, "", "kiti: This trip has been cancelled\n")

@@ -18,6 +18,7 @@ from kiti.config import Settings
 from kiti.network.model import TripSheet
 from kiti.network.service import Catalogue
 from kiti.platform.db import Database
+from kiti.timetable.remarks import counted
 
 
 def cancel(settings: Settings, trip_id: UUID, *, reason: str) -> int:
@@ -107,10 +108,11 @@ def _lines(sheet: TripSheet, sales: TripSales, cancellation: Cancellation | None
         f"{sheet.operator_name}: {first.name} to {last.name}",
         f"leaves {first.local_departure.isoformat()} (service date {sheet.service_date})",
         f"{status}; sales close {state.sales_close_at.isoformat()}",
-        f"{len(sheet.layout.seats)} seats, {sheet.n_legs} legs",
+        f"{counted(len(sheet.layout.seats), 'seat')}, {counted(sheet.n_legs, 'leg')}",
     ]
     out += [
-        f"{each.status}: {each.bookings} bookings, {each.seats} seats" for each in sales.bookings
+        f"{each.status}: {counted(each.bookings, 'booking')}, {counted(each.seats, 'seat')}"
+        for each in sales.bookings
     ]
     if cancellation is not None:
         done = cancellation.done_at
