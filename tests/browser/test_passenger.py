@@ -55,7 +55,8 @@ async def fits(page: Page) -> None:
     for target in await page.locator(TARGETS).all():
         box = await target.bounding_box()
         is_hidden = box is None or box["width"] <= 1 or box["x"] < 0
-        is_option = await target.get_attribute("type") == "radio"
+        # Its label is what is touched.
+        is_option = await target.evaluate("each => each.closest('.option') !== null")
         if not is_hidden and not is_option and box is not None and box["height"] < TARGET_PX - 0.5:
             small.append(await target.evaluate("each => each.outerHTML"))
     assert small == [], page.url
@@ -102,6 +103,26 @@ async def test_a_whole_purchase_without_javascript_on_a_small_screen(site: Site,
         await fits(page)
         await page.get_by_role("link", name="Tickets").click()
         await heading(page, "Your 2 tickets")
+
+
+async def test_seats_are_given_back_without_javascript_by_keyboard(site: Site, chromium: Browser):
+    sheet = await site.coach()
+    async with a_page(chromium) as page:
+        await to_gateway(site, page, sheet, "2A", "2B")
+        await page.get_by_role("button", name="Pay", exact=True).click()
+        await heading(page, "Your 2 tickets")
+        await press_until(page, page.get_by_label("Seat 2B"))
+        await page.keyboard.press("Space")
+        await press_until(page, page.get_by_role("button", name="See what goes back"))
+        await page.keyboard.press("Enter")
+        await heading(page, "Give back seat 2B?")
+        await fits(page)
+        await press_until(page, page.get_by_role("button", name="Give back for money"))
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("status")).to_contain_text("The seats are given back.")
+        await expect(page.get_by_text("On its way back to you:")).to_be_visible()
+        await expect(page.get_by_label("Seat 2B")).to_have_count(0)
+        await fits(page)
 
 
 async def press_until(page: Page, target: Locator, key: str = "Tab") -> None:
@@ -186,15 +207,22 @@ async def test_the_waiting_page_looks_again_without_javascript(site: Site, chrom
 
 async def waits(site: Site, page: Page, sheet: TripSheet) -> None:
     """Go as far as the waiting page, with money that comes in 5 seconds of the sandbox."""
-    await page.goto(f"{site.url}/trips/{sheet.trip_id}")
-    await page.get_by_label("Seat 3D").check()
-    await page.get_by_role("button", name="Keep these seats").click()
-    await page.get_by_label("Phone", exact=True).fill("0803 123 4567")
-    await page.get_by_label("Full name").fill("Ngozi")
-    await page.get_by_role("button", name="Go on to pay").click()
-    await page.get_by_role("button", name="Go on to pay").click()
+    await to_gateway(site, page, sheet, "3D")
     await page.get_by_label("Seconds until").fill("5")
     await page.get_by_role("button", name="Pay late").click()
+
+
+async def to_gateway(site: Site, page: Page, sheet: TripSheet, *seats: str) -> None:
+    """Go as far as the gateway's page."""
+    await page.goto(f"{site.url}/trips/{sheet.trip_id}")
+    for seat in seats:
+        await page.get_by_label(f"Seat {seat}").check()
+    await page.get_by_role("button", name="Keep these seats").click()
+    await page.get_by_label("Phone", exact=True).fill("0803 123 4567")
+    for name in await page.get_by_label("Full name").all():
+        await name.fill("Ngozi")
+    await page.get_by_role("button", name="Go on to pay").click()
+    await page.get_by_role("button", name="Go on to pay").click()
 
 
 @pytest.mark.slow
@@ -279,6 +307,15 @@ async def test_axe_finds_nothing_on_any_page(
         await page.get_by_role("button", name="Pay", exact=True).click()
         await accessible(page, seen)
         await page.get_by_role("link", name="Change passengers").click()
+        await accessible(page, seen)
+        await page.get_by_role("link", name="Back to the tickets").click()
+        tickets = page.url
+        await page.goto(f"{tickets}/refund-offer")
+        await accessible(page, seen)
+        await page.get_by_label("Seat").check()
+        await page.get_by_role("button", name="See what goes back").click()
+        await accessible(page, seen)
+        await page.get_by_role("button", name="Give back for money").click()
         await accessible(page, seen)
         await page.goto(site.url + "/bookings")
         await accessible(page, seen)

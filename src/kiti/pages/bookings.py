@@ -41,6 +41,9 @@ NOTES: Final = {
     "more-time": "You have more time now.",
     "no-more-time": "The seats cannot be kept any longer than this.",
     "saved": "The passengers are saved.",
+    "given-back": "The seats are given back. No money goes back for them.",
+    "given-back-credit": "The seats are given back, and what was offered for them is your credit.",
+    "given-back-money": "The seats are given back. Below is how the money for them stands.",
 }
 
 

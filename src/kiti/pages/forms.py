@@ -13,10 +13,12 @@ from starlette.requests import Request
 
 from kiti.platform.errors import BadRequest, DomainError, UnsupportedMediaType
 from kiti.platform.http import read_bytes
+from kiti.platform.idempotency import IdempotencyKeyInvalid
 
 FIELDS_MAX: Final = 200
 TEXT_LENGTH_MAX: Final = 500
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_KEY: Final = re.compile(r"[0-9a-f-]{36}\Z")
 # One slash, then no second one: `//other.example` is another site's address.
 _OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]*\Z")
 
@@ -82,6 +84,18 @@ def own_path(text: str, *, default: str = "/") -> str:
 def new_key() -> str:
     """An idempotency key for one rendered form: a second click is the same call."""
     return str(uuid4())
+
+
+def sent_key(form: Form) -> str:
+    """The key that a form was rendered with.
+
+    Raises:
+        IdempotencyKeyInvalid: it is none of `new_key`.
+    """
+    key = form.text("key")
+    if not _KEY.match(key):
+        raise IdempotencyKeyInvalid
+    return key
 
 
 def read_count(text: str, *, least: int, most: int, default: int) -> int:

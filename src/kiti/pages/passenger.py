@@ -10,6 +10,7 @@ from kiti.pages.accounts import add_accounts
 from kiti.pages.assets import PREFIX
 from kiti.pages.bookings import add_bookings
 from kiti.pages.front import Front
+from kiti.pages.giving_back import add_giving_back
 from kiti.pages.paying import add_paying
 from kiti.pages.refusals import refusal_page
 from kiti.pages.searching import GET, add_search
@@ -28,6 +29,7 @@ def router(front: Front) -> APIRouter:
     add_seats(routes, front)
     add_bookings(routes, front)
     add_paying(routes, front)
+    add_giving_back(routes, front)
     add_accounts(routes, front)
 
     @routes.api_route(PREFIX + "{file}", methods=GET)

@@ -20,7 +20,7 @@ from kiti.checkout.paying import Asked, Wish, initiate
 from kiti.checkout.till import RETURN_PATH
 from kiti.checkout.watching import come_back
 from kiti.pages.bookings import BookingView, booking_url, own_booking, view_of
-from kiti.pages.forms import Form, new_key
+from kiti.pages.forms import Form, new_key, sent_key
 from kiti.pages.front import Front
 from kiti.pages.money import METHODS, MoneyView, money_of, status_url, view_of_payment
 from kiti.pages.searching import GET
@@ -31,7 +31,6 @@ from kiti.platform.http import Body
 from kiti.platform.idempotency import (
     REPLAYED,
     IdempotencyInProgress,
-    IdempotencyKeyInvalid,
     claim_for,
 )
 
@@ -44,7 +43,6 @@ _HINTS: Final = {
     PaymentMethod.USSD: "Dial a code, no internet needed",
 }
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
-_KEY: Final = re.compile(r"[0-9a-f-]{36}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +143,7 @@ async def _initiate(front: Front, booking: Booking, form: Form) -> str:
         method = PaymentMethod(form.text("method"))
     except ValueError:
         raise MethodNotAvailable from None
-    key = form.text("key")
-    if not _KEY.match(key):
-        raise IdempotencyKeyInvalid
+    key = sent_key(form)
     # Going back and choosing another method is another wish under the same form.
     claim = claim_for(
         f"{booking.holder_kind}:{booking.holder_id}",
