@@ -132,7 +132,7 @@ def told(
     plan = make_plan(feed, window, shift=None, today=days[0], report=report)
     patterns = list({trip.pattern.number: trip.pattern for trip in plan.trips}.values())
     tariffs = make_tariffs(
-        feed, FareSource("EUR", per_km=PerKm(10, 500)), fare_map={}, classes=("STANDARD",),
+        feed, FareSource("EUR", per_km=PerKm(10, 0)), fare_map={}, classes=("STANDARD",),
         patterns=patterns, report=report,
     )  # fmt: skip
     sold = plan.only(lambda t: t.pattern.number in tariffs.sold_patterns, Code.NO_FARE, report)

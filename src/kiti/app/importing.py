@@ -46,7 +46,8 @@ def run(  # the command's arguments, one each
 ) -> int:
     """Import, and print the doctor's report. 0 when the feed was read, even if nothing is sold.
 
-    1 when trips were for sale and none was written, for too many of those on file would go.
+    1 when no trip was written, or in a dry run would be, because somebody must say first that it
+    is meant.
 
     Raises:
         ImportRefused: the feed, the layout or a fare is wrong.
@@ -57,7 +58,8 @@ def run(  # the command's arguments, one each
         file=file,
         layout=layout,
         currency=currency.upper(),
-        feed=feed or file.stem,
+        feed=file.stem if feed is None else feed,
+        is_feed_named=feed is not None,
         fares_csv=fares,
         per_km=None if per_km is None or minimum is None else PerKm(per_km, minimum),
         fare_map=dict(parse_fare_use(text) for text in fare_map),
@@ -84,7 +86,7 @@ def run(  # the command's arguments, one each
         make_schema_ready(settings, dsn)
         report = asyncio.run(work(dsn, tell))
     sys.stdout.write(f"{json.dumps(report.to_dict())}\n" if is_json else report.text())
-    return int(report.refusal is not None and report.runs_planned > 0)
+    return int(report.refusal is not None)
 
 
 def _warn(text: str) -> None:

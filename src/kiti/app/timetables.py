@@ -14,6 +14,7 @@ from kiti.config import Settings
 from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, connect
+from kiti.platform.deadlines import PATIENT
 from kiti.timetable.intake.model import SheetRequest
 from kiti.timetable.intake.report import SheetReport
 from kiti.timetable.intake.service import import_timetable
@@ -31,12 +32,14 @@ Answer = TypeVar("Answer")
 def bring_in(settings: Settings, request: SheetRequest, *, is_json: bool) -> int:
     """Import a spreadsheet, and print what it did; its mistakes, when it has some.
 
+    1 when it is a dry run of what would be refused.
+
     Raises:
         ImportRefused: a file is wrong.
     """
 
     async def work(dsn: str, tell: Progress) -> SheetReport:
-        db = await connect(dsn, size=4)
+        db = await connect(dsn, size=4, deadlines=PATIENT)
         try:
             report = await import_timetable(db, request, now=utc_now(), progress=tell)
             if not request.is_dry_run:
@@ -53,7 +56,7 @@ def bring_in(settings: Settings, request: SheetRequest, *, is_json: bool) -> int
         sys.stdout.write("".join(f"{mistake}\n" for mistake in error.mistakes))
         raise
     sys.stdout.write(f"{json.dumps(report.to_dict())}\n" if is_json else report.text())
-    return 0
+    return int(report.refusal is not None)
 
 
 def print_template(kind: str, *, is_workbook: bool) -> int:

@@ -94,10 +94,13 @@ class FareUse:
 class ImportRequest:
     """What `kiti import gtfs` is asked to do.
 
-    Exactly one of `fares_csv` and `per_km`. `window_first` None is today in the feed's zone;
-    `window_last` (included) None is 59 days after, 60 days in all. `fare_map` goes by fare_id.
+    `fares_csv` or `per_km`, or neither for a feed with fares of its own. `window_first` None is
+    today in the feed's zone; `window_last` (included) None is 59 days after, 60 days in all.
+    `fare_map` goes by fare_id.
     `ignores_pickup_types`: every call is for boarding and alighting, whatever the feed says.
-    `may_remove`: also when more than half of the trips ahead go.
+    `is_feed_named`: a person said `feed`; else it is only the file's name.
+    `may_remove`: also when more than half of the trips ahead go, or all of them are moved to
+    another week than the import before moved them.
     `payable` are the currencies that some gateway here takes; None when that is not known.
     """
 
@@ -113,6 +116,7 @@ class ImportRequest:
     shift: Shift | None = None
     ignores_pickup_types: bool = False
     payable: frozenset[str] | None = None
+    is_feed_named: bool = True
     may_remove: bool = False
     is_dry_run: bool = False
 

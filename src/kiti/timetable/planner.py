@@ -76,17 +76,24 @@ class Plan:
 
 
 def make_plan(
-    feed: Feed, window: Window, *, shift: Shift | None, today: date, report: Report
+    feed: Feed,
+    window: Window,
+    *,
+    shift: Shift | None,
+    today: date,
+    report: Report,
+    weeks_before: int | None = None,
 ) -> Plan:
     """What runs in the window; what does not, and why, goes into the report.
 
     `shift` moves every calendar and exception by one number of weeks: so that the week of a date
-    becomes the week of `today`, or "fullest": so that the most trips run in the window.
+    becomes the week of `today`, or "fullest": so that the most trips run in the window, or by
+    `weeks_before`, those of the feed's last import (None: there was none), while they will do.
 
     Raises:
         BadWindow: the date of `shift` is out of this world.
     """
-    weeks = _weeks(feed, window, shift, today)
+    weeks = _weeks(feed, window, shift, today, weeks_before)
     source = window.moved(-_WEEK * weeks)
     later = timedelta(weeks=weeks)
     used = {one.service_id for one in (*feed.trips, *feed.left_out)} & feed.services.keys()
@@ -106,15 +113,18 @@ def make_plan(
             report.note(Code.NOT_IN_WINDOW, trip.trip_id)
     report.window = window
     report.shift_weeks = weeks
+    report.shift_weeks_before = weeks_before
     report.runs_in_calendar = plan.runs_count() + sum(map(plan.count_of, feed.left_out))
     return plan
 
 
-def _weeks(feed: Feed, window: Window, shift: Shift | None, today: date) -> int:
+def _weeks(
+    feed: Feed, window: Window, shift: Shift | None, today: date, weeks_before: int | None
+) -> int:
     if shift is None:
         return 0
     if shift == "fullest":
-        return fullest_shift(feed, window)
+        return fullest_shift(feed, window, weeks_before=weeks_before)
     if not _EPOCH <= shift <= _END:
         raise BadWindow(f"--shift {shift}: a date from {_EPOCH} to {_END}")
     return (_monday(today) - _monday(shift)).days // _WEEK
@@ -124,10 +134,12 @@ def _monday(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def fullest_shift(feed: Feed, window: Window) -> int:
+def fullest_shift(feed: Feed, window: Window, *, weeks_before: int | None = None) -> int:
     """The number of weeks after which the most trips run in the window; of equals the smallest.
 
-    Trips that can be sold count; when there are none, those that were left out.
+    Trips that can be sold count; when there are none, those that were left out. `weeks_before` is
+    taken instead while at least half as many trips run then: a trip that is on sale must not be
+    compared with another week's only because a few days have gone by.
     """
     weights = _weights(feed.trips) or _weights(feed.left_out)
     loads = [(feed.services[name], runs) for name, runs in weights.items() if name in feed.services]
@@ -142,7 +154,10 @@ def fullest_shift(feed: Feed, window: Window) -> int:
 
     # From the window just past the last day of the counts to the one just before their first.
     weeks = {0, *range((start - len(per_day)) // _WEEK, (start + window.days) // _WEEK + 1)}
-    return max(weeks, key=lambda count: (total(count), -abs(count), count))
+    fullest = max(weeks, key=lambda count: (total(count), -abs(count), count))
+    if weeks_before is not None and 0 < total(fullest) <= 2 * total(weeks_before):
+        return weeks_before
+    return fullest
 
 
 def _weights(trips: Iterable[Trip | LeftOut]) -> dict[str, int]:

@@ -292,6 +292,12 @@ class Code(Enum):
         "route",
         "sold in the feed's own currency: fares in the currency asked for are not used there",
     )
+    FARE_IS_MINIMUM = Words(
+        Level.CHANGED,
+        "segment",
+        "at the lowest fare, as nearly all are that the kilometres price: length hardly matters",
+        "--per-km and --minimum are minor units: 50 NGN a kilometre are --per-km 5000",
+    )
     CURRENCY_NOT_PAYABLE = Words(
         Level.CHANGED,
         "route",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+from kiti.platform.money import Money
 from kiti.timetable.model import Window, printable
 from kiti.timetable.remarks import Code, Level, counted
 from kiti.timetable.renewal.changes import Changes, Kind
@@ -43,6 +44,38 @@ class RoutePlan:
     example: str
 
 
+@dataclass(frozen=True, slots=True)
+class FareSpread:
+    """What adults pay in one currency and seat class, over all segments for sale."""
+
+    seat_class: str
+    lowest: Money
+    median: Money
+    highest: Money
+    segments: int
+
+    def text(self) -> str:
+        """For a person."""
+        low, middle, high = (
+            f"{fare.to_major():,}" for fare in (self.lowest, self.median, self.highest)
+        )
+        return (
+            f"an adult pays {low} to {high} {self.lowest.currency}, {middle} in the middle "
+            f"({self.seat_class}, {counted(self.segments, 'segment')})"
+        )
+
+    def to_dict(self) -> Mapping[str, object]:
+        """The same for programs, ready for JSON."""
+        return {
+            "currency": self.lowest.currency,
+            "class": self.seat_class,
+            "lowestMinor": self.lowest.amount_minor,
+            "medianMinor": self.median.amount_minor,
+            "highestMinor": self.highest.amount_minor,
+            "segments": self.segments,
+        }
+
+
 @dataclass(slots=True)
 class Report:
     """Filled while the import goes on; `text` is for people, `to_dict` for programs.
@@ -50,7 +83,9 @@ class Report:
     `rows` counts the rows read by file. Runs are trips on a service date of the window:
     `runs_in_calendar` = `runs_planned` + those that the findings left out;
     `runs_planned` = `runs_new` + `runs_kept` (on file already; `changes` says what of them).
-    `refusal`: why no trip was written although there are some; None when they were.
+    `shift_weeks_before`: how far the import before moved the calendars; None when there was none.
+    `refusal`: why no trip was written (in a dry run: would be) although there are some; None when
+    they were. `alerts` are warnings that stand above all else.
     `routes` are those with the most trips, `routes_more` how many there are besides.
     """
 
@@ -59,15 +94,18 @@ class Report:
     findings: dict[Code, Finding] = field(default_factory=dict[Code, Finding])
     window: Window | None = None
     shift_weeks: int = 0
+    shift_weeks_before: int | None = None
     trips_sold: int = 0
     patterns: int = 0
     fares: list[str] = field(default_factory=list[str])
+    fare_spreads: list[FareSpread] = field(default_factory=list[FareSpread])
     runs_in_calendar: int = 0
     runs_planned: int = 0
     changes: Changes = field(default_factory=Changes)
     refusal: str | None = None
     routes: list[RoutePlan] = field(default_factory=list[RoutePlan])
     routes_more: int = 0
+    alerts: list[str] = field(default_factory=list[str])
     warnings: list[str] = field(default_factory=list[str])
     is_dry_run: bool = False
 
@@ -96,7 +134,8 @@ class Report:
 
     def text(self) -> str:
         """The report for a person, a few lines a part, empty parts left out."""
-        lines = [f"Feed {self.feed}", *self._summary()]
+        lines = [f"Feed {self.feed}", *(f"  TAKE CARE  {text}" for text in self.alerts)]
+        lines += self._summary()
         if self.is_dry_run and self.routes:
             lines += ["", "Would be for sale", *map(_route_line, self.routes)]
             if self.routes_more:
@@ -121,10 +160,15 @@ class Report:
             f"{counted(self.trips_sold, 'timetable trip')} on {counted(self.patterns, 'pattern')}"
         )
         lines += [f"  fares    {line}" for line in self.fares]
-        if self.refusal is not None:
-            return [*lines, f"  result   no trip is written: {self.refusal}"]
-        verb = "would be written" if self.is_dry_run else "written"
-        lines.append(f"  result   {self.runs_new:,} {verb}, {self.runs_kept:,} already there")
+        if self.is_dry_run:
+            lines += [f"           {spread.text()}" for spread in self.fare_spreads]
+        verb = "would be written" if self.is_dry_run or self.refusal else "written"
+        counts = f"{self.runs_new:,} {verb}, {self.runs_kept:,} already there"
+        if self.refusal is None:
+            lines.append(f"  result   {counts}")
+        else:
+            which = "a real run is refused" if self.is_dry_run else "no trip is written"
+            lines += [f"  result   {which}: {self.refusal}", f"           else {counts}"]
         changed = self.changes.lines(without={Kind.NEW, Kind.SAME})
         same = self.changes.count(Kind.SAME)
         if changed and same:
@@ -138,7 +182,8 @@ class Report:
         origin = window.moved(-7 * self.shift_weeks).first
         moved = counted(abs(self.shift_weeks), "week")
         way = "later" if self.shift_weeks > 0 else "earlier"
-        return f"{days}; the timetable of {origin} on is moved {moved} {way}"
+        again = ", as before" if self.shift_weeks == self.shift_weeks_before else ""
+        return f"{days}; the timetable of {origin} on is moved {moved} {way}{again}"
 
     def _in_order(self) -> list[tuple[Code, Finding]]:
         """What costs the most trips first; what costs none in the order of the list of codes."""
@@ -154,9 +199,11 @@ class Report:
             "rows": dict(self.rows),
             "window": window and {"from": str(window.first), "to": str(window.last)},
             "shiftWeeks": self.shift_weeks,
+            "shiftWeeksBefore": self.shift_weeks_before,
             "timetableTrips": self.trips_sold,
             "patterns": self.patterns,
             "fares": list(self.fares),
+            "adultFares": [spread.to_dict() for spread in self.fare_spreads],
             "trips": {
                 "inCalendar": self.runs_in_calendar,
                 "planned": self.runs_planned,
@@ -178,7 +225,7 @@ class Report:
                 for route in self.routes
             ],
             "routesMore": self.routes_more,
-            "warnings": list(self.warnings),
+            "warnings": [*self.alerts, *self.warnings],
             "findings": [
                 {
                     "code": code.name,

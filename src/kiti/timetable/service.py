@@ -1,5 +1,6 @@
 """A GTFS feed becomes trips that can be sold: read, plan, price, write."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 from kiti.fares.model import FareTableInvalid
 from kiti.network.layout import Layout, LayoutError, parse_layout
 from kiti.network.times import zone_of
-from kiti.platform.db import Database
+from kiti.platform.db import Conn, Database
+from kiti.timetable import store
 from kiti.timetable.currency import is_currency
 from kiti.timetable.fares_csv import read_fares_csv
 from kiti.timetable.gtfs.model import Feed
@@ -24,15 +26,16 @@ from kiti.timetable.model import (
 )
 from kiti.timetable.planner import Plan, make_plan
 from kiti.timetable.preview import describe_plan
-from kiti.timetable.remarks import Code
-from kiti.timetable.renewal.changes import TooManyRemovals, too_many
+from kiti.timetable.remarks import Code, counted
+from kiti.timetable.renewal.changes import ALTERED, TooManyRemovals, too_many
 from kiti.timetable.renewal.engine import bring_in_line, compare, feed_turn
 from kiti.timetable.report import Report
 from kiti.timetable.schedules.store import find_feed
 from kiti.timetable.tariffs import FareSource, Tariffs, make_tariffs
-from kiti.timetable.writer import LOOKING, WRITING, trips_on, write_network
+from kiti.timetable.writer import LOOKING, WRITING, calls_of, trips_on, write_network
 
 LAYOUT_BYTES_MAX = 256 * 1024
+NAMESAKES_MAX = 5
 
 
 def no_progress(_what: str, _done: int, _total: int) -> None:
@@ -68,6 +71,7 @@ async def import_gtfs(
             raise ImportRefused(
                 f"the feed {request.feed} is made of schedules: give another --feed"
             )
+        edition = await store.find_edition(conn, feed=request.feed)
     layout_text, layout = read_layout(request.layout)
     report = Report(request.feed, is_dry_run=request.is_dry_run)
     feed = read_feed(
@@ -76,15 +80,75 @@ async def import_gtfs(
         ignores_pickup_types=request.ignores_pickup_types,
         progress=lambda name, rows: progress(f"reading {name}", rows, 0),
     )
-    plan, tariffs = _plan(feed, request, layout, report, now)
-    for text in report.warnings:
+    plan, tariffs = _plan(
+        feed, request, layout, report, now, weeks_before=edition and edition.shift_weeks
+    )
+    async with db.connection() as conn:
+        await _look_beside(conn, request, plan, report)
+    for text in (*report.alerts, *report.warnings):
         warn(text)
-    layouts = (layout_text, layout)
-    if request.is_dry_run:
-        await _rehearse(db, request, (plan, tariffs, layouts), report, progress)
-    else:
-        await _renew(db, request, (plan, tariffs, layouts), report, progress)
+    ware = (plan, tariffs, (layout_text, layout))
+    is_other_week = report.shift_weeks_before not in {None, report.shift_weeks}
+    if is_other_week:
+        report.alerts.append(_moved_before(report))
+    if request.is_dry_run or is_other_week or report.refusal is not None:
+        await _rehearse(db, request, ware, report, progress)
+    if not request.is_dry_run and report.refusal is None:
+        await _renew(db, request, ware, report, progress)
     return report
+
+
+async def _look_beside(conn: Conn, request: ImportRequest, plan: Plan, report: Report) -> None:
+    """Tell whether a new feed's operators are on file under another: it may be the same feed.
+
+    Then its trips would be sold beside their own former selves. Refused, unless a person has said
+    the feed's name.
+    """
+    if not plan.trips or await store.has_stops(conn, feed=request.feed):
+        return
+    routes = {trip.pattern.route_id for trip in plan.trips}
+    agencies = {plan.feed.routes[route_id].agency_id for route_id in routes}
+    found = await store.list_namesakes(
+        conn,
+        feed=request.feed,
+        names=sorted({plan.feed.agencies[agency_id].name for agency_id in agencies}),
+        first=plan.window.first,
+        last=plan.window.last,
+        limit=NAMESAKES_MAX,
+    )
+    report.alerts += [
+        f"{counted(row.trips, 'trip')} of {row.operator_name} are on file under the feed "
+        f"{row.feed}: give --feed {row.feed} to renew them"
+        for row in found
+    ]
+    if found and not request.is_feed_named:
+        report.refusal = (
+            f"give --feed {found[0].feed} to renew these trips, or --feed {request.feed} to sell "
+            "others beside them"
+        )
+
+
+def _moved_before(report: Report) -> str:
+    return (
+        f"the import before moved this timetable by {report.shift_weeks_before} weeks, "
+        f"this one does by {report.shift_weeks}: trips on file are compared with another week's"
+    )
+
+
+def _refusal(request: ImportRequest, report: Report) -> str | None:
+    """Why these changes need somebody's word; None when they need none."""
+    changes = report.changes
+    if request.may_remove:
+        return None
+    if changes.is_too_many:
+        return too_many(changes)
+    is_other_week = report.shift_weeks_before not in {None, report.shift_weeks}
+    if is_other_week and (count := sum(map(changes.count, ALTERED))):
+        return (
+            f"{counted(count, 'trip')} on file would become another week's; say --allow-removals, "
+            "or --shift with a date of the week that was this week before"
+        )
+    return None
 
 
 # What is to be on sale: the plan, its fares, and the layout's text with what it draws.
@@ -110,17 +174,21 @@ async def _rehearse(
         request.feed,
         window=plan.window,
         wanted=partial(trips_on, plan, written, request.feed),
+        calls_of=calls_of(plan, written),
         progress=progress,
         total=report.runs_planned,
     )
-    if report.changes.is_too_many and not request.may_remove:
-        report.warnings.append(f"{too_many(report.changes)}: a real run refuses this")
+    report.refusal = report.refusal or _refusal(request, report)
 
 
 async def _renew(
     db: Database, request: ImportRequest, ware: _Ware, report: Report, progress: Progress
 ) -> None:
-    """Write it; when too many trips would go, refuse instead, and say so in the report."""
+    """Write it; when too many trips would go, refuse instead, and say so in the report.
+
+    How far the calendars are moved is noted before the first trip: of an import that is cut off,
+    too, the next one must know it.
+    """
     plan, tariffs, layout = ware
     async with feed_turn(db, request.feed) as turn:
         written = await write_network(
@@ -138,11 +206,18 @@ async def _renew(
                 window=plan.window,
                 wanted=partial(trips_on, plan, written, request.feed),
                 may_remove=request.may_remove,
+                begin=_noting(request.feed, plan) if plan.trips else None,
                 progress=progress,
                 total=report.runs_planned,
             )
         except TooManyRemovals as refused:
             report.refusal = str(refused)
+    if report.refusal is not None:
+        await _rehearse(db, request, ware, report, progress)
+
+
+def _noting(feed: str, plan: Plan) -> Callable[[Conn], Awaitable[None]]:
+    return partial(store.put_edition, feed=feed, shift_weeks=plan.shift_weeks)
 
 
 def _check(request: ImportRequest) -> None:
@@ -150,8 +225,8 @@ def _check(request: ImportRequest) -> None:
         raise ImportRefused(f"--feed: a name of 1 to {FEED_NAME_MAX} letters")
     if not is_currency(request.currency):
         raise BadFares(f"--currency {request.currency}: no ISO 4217 currency, as NGN or KES is")
-    if (request.fares_csv is None) == (request.per_km is None):
-        raise BadFares("give either --fares or --per-km with --minimum")
+    if request.fares_csv is not None and request.per_km is not None:
+        raise BadFares("give either --fares or --per-km with --minimum, not both")
 
 
 def read_layout(path: Path) -> tuple[str, Layout]:
@@ -173,13 +248,26 @@ def read_layout(path: Path) -> tuple[str, Layout]:
 
 
 def _plan(
-    feed: Feed, request: ImportRequest, layout: Layout, report: Report, now: datetime
+    feed: Feed,
+    request: ImportRequest,
+    layout: Layout,
+    report: Report,
+    now: datetime,
+    *,
+    weeks_before: int | None,
 ) -> tuple[Plan, Tariffs]:
     """What will run and for how much; what cannot be sold is in the report."""
     today = now.astimezone(zone_of(feed.timezone)).date()
     window = window_of(request.window_first, request.window_last, today=today)
     matrix = None if request.fares_csv is None else read_fares_csv(request.fares_csv, feed)
-    plan = make_plan(feed, window, shift=request.shift, today=today, report=report)
+    plan = make_plan(
+        feed,
+        window,
+        shift=request.shift,
+        today=today,
+        report=report,
+        weeks_before=weeks_before,
+    )
     try:
         tariffs = make_tariffs(
             feed,

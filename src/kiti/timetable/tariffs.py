@@ -19,6 +19,7 @@ from kiti.fares.model import (
     distance_km,
 )
 from kiti.platform.money import Money
+from kiti.timetable.fare_spread import FareSpreads
 from kiti.timetable.fares_csv import Matrix
 from kiti.timetable.gtfs.model import Feed, Pattern
 from kiti.timetable.model import BadFares, FareUse, PerKm
@@ -31,7 +32,7 @@ _NO_ID = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class FareSource:
-    """Where fares come from when the feed has none of its own: `matrix` or `per_km`, not both."""
+    """Where fares come from when the feed has none of its own: `matrix`, `per_km` or neither."""
 
     currency: str
     matrix: Matrix | None = None
@@ -83,12 +84,12 @@ def make_tariffs(
     `patterns` are those that run: their segments without a fare are remarked.
 
     Raises:
-        BadFares: a mapped fare is none of the feed's, or a route has more fares than Kiti takes.
+        BadFares: a mapped fare is none of the feed's, or of a class that the layout lacks; a route
+            has more fares than Kiti takes; nothing has a fare.
     """
-    _check_map(feed, fare_map)
-    mapped = {use.seat_class for use in fare_map.values()}
+    _check_map(feed, fare_map, classes)
     in_matrix = {name for fares in (source.matrix or {}).values() for name in fares}
-    for name in sorted((mapped | in_matrix) - set(classes)):
+    for name in sorted(in_matrix - set(classes)):
         report.note(Code.CLASS_NOT_IN_LAYOUT, name)
     by_route: dict[str, list[Pattern]] = {}
     for pattern in feed.patterns:
@@ -105,6 +106,15 @@ def make_tariffs(
             if own is not None and own.currency != source.currency:
                 report.note(Code.OWN_FARES_WIN, f"{route_id} ({own.currency})")
     book.remark_unused()
+    if (
+        source.matrix is None
+        and source.per_km is None
+        and not any(tariff.fares for tariff in tariffs.values())
+    ):
+        raise BadFares(
+            "give --fares, or --per-km with --minimum: the feed has no fares of its own "
+            "for any of its segments"
+        )
     _remark_unused_rows(source.matrix or {}, feed.patterns, report)
     sold = _sold_patterns(feed, tariffs, patterns, classes, report)
     report.fares = list(_summary(tariffs, source))
@@ -134,7 +144,7 @@ def adult_fare(
     return table.fare(board, leave, seat_class, PassengerType.ADULT, km=km)
 
 
-def _check_map(feed: Feed, fare_map: Mapping[str, FareUse]) -> None:
+def _check_map(feed: Feed, fare_map: Mapping[str, FareUse], classes: Sequence[str]) -> None:
     known = own_fare_ids(feed)
     for fare_id, use in fare_map.items():
         if fare_id not in known:
@@ -143,6 +153,11 @@ def _check_map(feed: Feed, fare_map: Mapping[str, FareUse]) -> None:
         if not known[fare_id] & {"", use.passenger_type}:
             kinds = ", ".join(sorted(known[fare_id]))
             raise BadFares(f"--fare {fare_id}: by its rider categories it is for {kinds}")
+        if use.seat_class not in {STANDARD, *classes}:
+            raise BadFares(
+                f"--fare {fare_id}: the layout has no class {use.seat_class}; "
+                f"it has {', '.join(sorted(classes))}"
+            )
 
 
 def _tariff(
@@ -188,24 +203,40 @@ def _sold_patterns(
     sold: set[int] = set()
     seen: dict[tuple[str, str, str], bool] = {}
     tables = {name: _table(tariff, ids) for name, tariff in tariffs.items()}
+    main = STANDARD if STANDARD in classes else classes[0]
+    spreads = FareSpreads(main)
     for pattern in patterns:
         table = tables[pattern.route_id]
         for origin, destination in _pairs([pattern]):
             key = pattern.route_id, origin, destination
             if key not in seen:
                 km = distance_km(feed.stops[origin], feed.stops[destination])
-                priced = sum(
-                    table.fare(ids[origin], ids[destination], name, PassengerType.ADULT, km=km)
-                    is not None
+                fares = {
+                    name: table.fare(
+                        ids[origin], ids[destination], name, PassengerType.ADULT, km=km
+                    )
                     for name in classes
-                )
+                }
+                priced = sum(fare is not None for fare in fares.values())
                 seen[key] = priced > 0
+                text = f"{origin} to {destination} (route {pattern.route_id})"
                 if priced < len(classes):
                     code = Code.CLASS_WITHOUT_FARE if priced else Code.SEGMENT_WITHOUT_FARE
-                    report.note(code, f"{origin} to {destination} (route {pattern.route_id})")
+                    report.note(code, text)
+                if (fare := fares[main]) is not None:
+                    is_by_km = _is_by_km(table, ids[origin], ids[destination], main)
+                    spreads.add(fare, text, minimum_minor=table.minimum_minor if is_by_km else None)
             if seen[key]:
                 sold.add(pattern.number)
+    spreads.tell(report)
     return frozenset(sold)
+
+
+def _is_by_km(table: FareTable, origin: UUID, destination: UUID, seat_class: str) -> bool:
+    """Whether no fare from stop to stop stands for this class."""
+    return not any(
+        FareKey(origin, destination, name) in table.fares for name in (seat_class, STANDARD)
+    )
 
 
 def _table(tariff: Tariff, ids: Mapping[str, UUID]) -> FareTable:

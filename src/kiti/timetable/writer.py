@@ -23,6 +23,7 @@ from kiti.network.rehearsal import (
     find_stops,
 )
 from kiti.network.service import (
+    PatternStop,
     put_layout,
     put_operator,
     put_patterns,
@@ -31,7 +32,7 @@ from kiti.network.service import (
 )
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
-from kiti.timetable.gtfs.model import Agency, Feed, Pattern, Route
+from kiti.timetable.gtfs.model import Agency, Call, Feed, Pattern, Route
 from kiti.timetable.model import Progress
 from kiti.timetable.on_sale import TripToSell
 from kiti.timetable.planner import Plan, Run
@@ -61,6 +62,7 @@ class Written:
     fare_tables: Mapping[str, UUID]
     layout: Layout
     layout_id: UUID
+    stops: Mapping[str, UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,42 @@ async def write_network(
     ids = await _in_batches(db, new, pen.patterns, progress, "writing patterns")
     pattern_ids = (row_id for batch in ids for row_id in batch)
     return Written(
-        operators, dict(zip(patterns, pattern_ids, strict=True)), tables, drawn, layout_id
+        operators, dict(zip(patterns, pattern_ids, strict=True)), tables, drawn, layout_id, stops
+    )
+
+
+def calls_of(plan: Plan, written: Written) -> Callable[[UUID], tuple[PatternStop, ...]]:
+    """The calls of the plan's patterns by the ids they got, for a dry run that writes none."""
+    feed = plan.feed
+    patterns = {written.patterns[trip.pattern.number]: trip.pattern for trip in plan.trips}
+
+    def calls(pattern_id: UUID) -> tuple[PatternStop, ...]:
+        return tuple(
+            _pattern_stop(pattern_id, at, call, feed, written)
+            for at, call in enumerate(patterns[pattern_id].calls)
+        )
+
+    return calls
+
+
+def _pattern_stop(
+    pattern_id: UUID, at: int, call: Call, feed: Feed, written: Written
+) -> PatternStop:
+    stop = feed.stops[call.stop_id]
+    return PatternStop(
+        pattern_id=pattern_id,
+        position=at,
+        sequence=call.sequence,
+        arrival_s=call.arrival_s,
+        departure_s=call.departure_s,
+        pickup=call.pickup,
+        drop_off=call.drop_off,
+        stop_id=written.stops[call.stop_id],
+        name=stop.name,
+        timezone=stop.timezone,
+        latitude=stop.latitude,
+        longitude=stop.longitude,
+        city=None,
     )
 
 

@@ -10,11 +10,35 @@ from kiti.timetable.renewal.changes import Changes
 from kiti.timetable.schedules.model import Replacement
 
 _SHOWN = 8
+# So many departures stand in one line.
+_A_LINE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class DepartureDays:
+    """When a departure runs: `words` say its calendar, `next_on` its next few dates of a year.
+
+    `departure_s` is the time of day in seconds, on the first stop's clock.
+    """
+
+    code: str
+    departure_s: int
+    words: str
+    next_on: tuple[date, ...]
+
+    @property
+    def clock(self) -> str:
+        """The time of day as `07:30`."""
+        minutes = self.departure_s // 60
+        return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
 @dataclass(frozen=True, slots=True)
 class SheetReport:
-    """`window` None: the change lies beyond the days that trips are made for, so none changed."""
+    """`window` None: the change lies beyond the days that trips are made for, so none changed.
+
+    `refusal`: why a real run would write nothing, which only a dry run tells; None when it would.
+    """
 
     feed: str
     day: date
@@ -28,6 +52,8 @@ class SheetReport:
     changes: Changes
     remarks: Sequence[str]
     is_dry_run: bool
+    days: Sequence[DepartureDays] = ()
+    refusal: str | None = None
 
     def text(self) -> str:
         """A few lines; empty parts left out."""
@@ -40,6 +66,8 @@ class SheetReport:
         if self.new_cities:
             lines.append(f"  new cities {', '.join(self.new_cities)}")
         lines += self._schedules()
+        if self.is_dry_run:
+            lines += self._days()
         if self.window is None:
             lines.append("  trips      none yet: they are made when these days come nearer")
         else:
@@ -48,6 +76,8 @@ class SheetReport:
             lines += [f"    {line}" for line in self.changes.lines()]
         if self.remarks:
             lines += ["", "Remarks", *(f"  {remark}" for remark in self.remarks)]
+        if self.refusal is not None:
+            lines += ["", f"A real run would be refused: {self.refusal}"]
         if self.is_dry_run:
             lines += ["", "Nothing was written: this was a dry run."]
         return "\n".join(lines) + "\n"
@@ -63,6 +93,19 @@ class SheetReport:
             if codes:
                 more = "; …" if len(codes) > _SHOWN else ""
                 yield f"    {len(codes):,} {title}: {'; '.join(codes[:_SHOWN])}{more}"
+
+    def _days(self) -> Iterator[str]:
+        """When every departure runs, those that run on the same days together."""
+        together: dict[tuple[str, tuple[date, ...]], list[DepartureDays]] = {}
+        for one in self.days:
+            together.setdefault((one.words, one.next_on), []).append(one)
+        yield "  days       next dates, and the departures that run then"
+        for (words, next_on), departures in together.items():
+            dates = ", ".join(f"{day:%a} {day}" for day in next_on) or "no date within a year"
+            yield f"    {words}: {dates}"
+            for first in range(0, len(departures), _A_LINE):
+                some = departures[first : first + _A_LINE]
+                yield f"      {'; '.join(f'{one.code} at {one.clock}' for one in some)}"
 
     def to_dict(self) -> Mapping[str, object]:
         """The same for programs, ready for JSON."""
@@ -81,7 +124,17 @@ class SheetReport:
                 "changed": self.replacement.changed_codes,
                 "ended": self.replacement.gone_codes,
             },
+            "days": [
+                {
+                    "code": one.code,
+                    "at": one.clock,
+                    "runs": one.words,
+                    "next": [str(day) for day in one.next_on],
+                }
+                for one in self.days
+            ],
             "window": window and {"from": str(window.first), "to": str(window.last)},
             "trips": self.changes.to_dict(),
+            "refusal": self.refusal,
             "remarks": list(self.remarks),
         }

@@ -1,8 +1,8 @@
 """A clerk's spreadsheet becomes schedules, and these trips: compared first, then written."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
@@ -11,6 +11,8 @@ from kiti.fares.model import FareKey, NewFareTable
 from kiti.fares.service import put_fare_table
 from kiti.network.model import NewCall, NewPattern, NewStop
 from kiti.network.service import (
+    PatternStop,
+    list_pattern_stops,
     put_city,
     put_layout,
     put_operator,
@@ -22,7 +24,7 @@ from kiti.platform.db import Conn, Database
 from kiti.timetable.intake.draft import Draft, make_draft
 from kiti.timetable.intake.model import SheetRequest
 from kiti.timetable.intake.plan import PlannedDeparture
-from kiti.timetable.intake.report import SheetReport
+from kiti.timetable.intake.report import DepartureDays, SheetReport
 from kiti.timetable.model import Progress, Window
 from kiti.timetable.renewal.changes import Changes, TooManyRemovals, too_many
 from kiti.timetable.renewal.engine import Wanted, bring_in_line, compare, feed_turn
@@ -30,6 +32,7 @@ from kiti.timetable.schedules.model import Replacement, Rule, Schedule
 from kiti.timetable.schedules.service import (
     Running,
     find_replacement,
+    next_dates,
     wanted_trips,
     write_replacement,
 )
@@ -42,11 +45,16 @@ _NO_ID: Final = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """A draft as rules: what they replace, and the trips they make; `window` None: none yet."""
+    """A draft as rules: what they replace, and the trips they make; `window` None: none yet.
+
+    `next_on` are the next dates of each departure. `calls` are those of its patterns, which a draft that was only tried leaves nowhere else.
+    """
 
     replacement: Replacement
     window: Window | None
     wanted: Wanted
+    next_on: Sequence[tuple[date, ...]]
+    calls: Mapping[UUID, tuple[PatternStop, ...]]
 
 
 class _Undone(Exception):
@@ -73,12 +81,18 @@ async def import_timetable(
     changes = Changes()
     if tried.window is not None:
         changes = await compare(
-            db, draft.feed, window=tried.window, wanted=tried.wanted, progress=progress
+            db,
+            draft.feed,
+            window=tried.window,
+            wanted=tried.wanted,
+            calls_of=tried.calls.__getitem__,
+            progress=progress,
         )
+    refusal = too_many(changes) if changes.is_too_many and not request.may_remove else None
     if request.is_dry_run:
-        return _report(draft, tried, changes, is_dry_run=True)
-    if changes.is_too_many and not request.may_remove:
-        raise TooManyRemovals(too_many(changes))
+        return replace(_report(draft, tried, changes, is_dry_run=True), refusal=refusal)
+    if refusal is not None:
+        raise TooManyRemovals(refusal)
     async with feed_turn(db, draft.feed) as turn:
         written = await turn.run(partial(_write, draft))
         if written.window is not None:
@@ -160,13 +174,15 @@ async def _outcome(
         )
         for rule, one in zip(rules, draft.departures, strict=True)
     ]
+    next_on = await next_dates(conn, running, first=draft.day)
     drawn = {layout_id: draft.layouts[name][1] for name, layout_id in layouts.items()}
     last = draft.today + timedelta(days=draft.days_ahead - 1)
     window = Window(draft.day, last) if draft.day <= last else None
     wanted = await wanted_trips(
         conn, draft.feed, running, window or Window(draft.day, draft.day), layouts=drawn
     )
-    return _Outcome(replacement, window, wanted)
+    calls = await list_pattern_stops(conn, {rule.pattern_id for rule in rules})
+    return _Outcome(replacement, window, wanted, next_on, calls)
 
 
 async def _write_stops(conn: Conn, draft: Draft) -> dict[str, UUID]:
@@ -245,4 +261,8 @@ def _report(draft: Draft, outcome: _Outcome, changes: Changes, *, is_dry_run: bo
         changes=changes,
         remarks=draft.remarks,
         is_dry_run=is_dry_run,
+        days=[
+            DepartureDays(one.code, one.departure_s, one.calendar.words(), dates)
+            for one, dates in zip(draft.departures, outcome.next_on, strict=True)
+        ],
     )

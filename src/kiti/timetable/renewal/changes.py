@@ -49,6 +49,10 @@ LISTED: Final = (
     Kind.NEW, Kind.SAME, Kind.REPRICED, Kind.CHANGED, Kind.RETURNED, Kind.FLAGGED, Kind.KEPT,
     Kind.LEFT,
 )  # fmt: skip
+# What a trip on file becomes when its source says something else of it, or nothing.
+ALTERED: Final = (
+    Kind.CHANGED, Kind.FLAGGED, Kind.FLAGGED_GONE, Kind.CLOSED, Kind.REMOVED,
+)  # fmt: skip
 _SILENT: Final = {Kind.NEW, Kind.SAME, Kind.LEFT}
 
 

@@ -37,7 +37,7 @@ from kiti.timetable.renewal.changes import (
 )
 from kiti.timetable.renewal.judge import TO_SETTLE, Verdict, judge
 from kiti.timetable.renewal.roll import Roll, call_roll
-from kiti.timetable.renewal.step import Pair, Settled, foresee, settle
+from kiti.timetable.renewal.step import CallsOf, Pair, Settled, all_on_file, foresee, settle
 from kiti.timetable.renewal.store import Ahead, There
 
 Thing = TypeVar("Thing")
@@ -135,13 +135,15 @@ async def bring_in_line(
     wanted: Wanted,
     ends_unlisted: bool = True,
     may_remove: bool = False,
+    begin: Callable[[Conn], Awaitable[None]] | None = None,
     progress: Progress,
     total: int = 0,
 ) -> Changes:
     """Make the feed's trips of the window those that are wanted; what became of each.
 
     Only trips that have not left yet change, by the database's clock, and only dates of the window
-    are looked at. `ends_unlisted`: trips on file that are not wanted go; else they stay. `total`:
+    are looked at. `ends_unlisted`: trips on file that are not wanted go; else they stay. `begin`
+    is run in a transaction of its own when nothing refuses it and nothing is written yet. `total`:
     how many trips are wanted, for the progress; 0: not known. In many short transactions, each of
     whole trips: one that is cut off is simply run again.
 
@@ -156,6 +158,8 @@ async def bring_in_line(
         await _survey(turn, window, wanted, changes)
         if changes.is_too_many and not may_remove:
             raise TooManyRemovals(too_many(changes))
+    if begin is not None:
+        await turn.run(begin)
     layouts = Catalogue()
     done = 0
     for day in window.dates():
@@ -187,12 +191,14 @@ async def compare(
     window: Window,
     wanted: Wanted,
     ends_unlisted: bool = True,
+    calls_of: CallsOf = all_on_file,
     progress: Progress,
     total: int = 0,
 ) -> Changes:
     """What `bring_in_line` would do now; writes nothing.
 
-    The trips wanted may name ids (of patterns, layouts, fare tables) that are not on file yet.
+    The trips wanted may name ids (of patterns, layouts, fare tables) that are not on file yet;
+    `calls_of` tells such a pattern's calls.
     """
     changes = Changes()
     layouts = Catalogue()
@@ -210,7 +216,7 @@ async def compare(
             async with db.connection() as conn:
                 new, differing = await _sort(conn, feed, day, fresh, changes, renamed=roll.renamed)
                 changes.note(Kind.NEW, count=len(new))
-                for note in await foresee(conn, differing, layouts=layouts):
+                for note in await foresee(conn, differing, layouts=layouts, calls_of=calls_of):
                     changes.note(note.kind, note.example)
             done += len(batch)
             progress("comparing trips", done, total)
@@ -219,7 +225,7 @@ async def compare(
                 rows = await store.list_there_by_id(conn, trip_ids=batch)
                 by_id = {row.trip_id: row for row in rows}
                 going = [(by_id[trip_id], None) for trip_id in batch if trip_id in by_id]
-                for note in await foresee(conn, going, layouts=layouts):
+                for note in await foresee(conn, going, layouts=layouts, calls_of=calls_of):
                     changes.note(note.kind, note.example)
     return changes
 

@@ -93,7 +93,7 @@ def kind_of(there: There, verdict: Verdict, *, is_live: bool) -> Kind:
 class Shape:
     """What a passenger knows of a trip: when it starts, where it calls, its seats.
 
-    `calls` and `layout` are None where they are not on file yet.
+    `calls` and `layout` are None where only the departure is compared.
     """
 
     starts_at: datetime
@@ -107,15 +107,13 @@ class Difference:
 
     `later` is of the first departure. `stops_lost`: names of calls that are no longer made, or
     where one may no longer board or leave; `is_retimed`: another call is made at another time;
-    `seats_lost`: labels that are gone or of another class. `is_vague`: the new stops or seats are
-    not known, but they are others.
+    `seats_lost`: labels that are gone or of another class.
     """
 
     later: timedelta
     stops_lost: tuple[str, ...]
     is_retimed: bool
     seats_lost: tuple[str, ...]
-    is_vague: bool
     has_other_operator: bool
 
     @property
@@ -123,7 +121,7 @@ class Difference:
         """Whether a ticket would show it, or a seat be missing."""
         return bool(
             self.later or self.stops_lost or self.is_retimed or self.seats_lost
-            or self.is_vague or self.has_other_operator
+            or self.has_other_operator
         )  # fmt: skip
 
     def text(self) -> str:
@@ -142,8 +140,6 @@ class Difference:
             parts.append(f"no longer has seats {_names(self.seats_lost)}")
         if self.has_other_operator:
             parts.append("other operator")
-        if self.is_vague:
-            parts.append("other stops, times or seats")
         return ", ".join(parts) or "more stops or seats, nothing less"
 
 
@@ -167,8 +163,7 @@ def difference(old: Shape, new: Shape, *, has_other_operator: bool = False) -> D
             for seat in old.layout.seats
             if seat.is_sold and classes.get(seat.label) != seat.seat_class
         )
-    is_vague = new.calls is None or new.layout is None
-    return Difference(later, lost, is_retimed, seats, is_vague and not later, has_other_operator)
+    return Difference(later, lost, is_retimed, seats, has_other_operator)
 
 
 def _calls_lost(old: Shape, new: Shape) -> tuple[tuple[str, ...], bool]:

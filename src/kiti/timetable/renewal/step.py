@@ -1,6 +1,6 @@
 """One step of a renewal: trips that differ are locked, judged again and brought in line."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +19,7 @@ from kiti.network.layout import Layout
 from kiti.network.model import NewTrip
 from kiti.network.service import (
     Catalogue,
+    PatternStop,
     change_trips,
     delete_trips,
     keep_former,
@@ -41,6 +42,8 @@ from kiti.timetable.renewal.store import NewReview, There
 
 # A trip on file and what is wanted of it; None: its source lists it no more.
 Pair = tuple[UUID, TripToSell | None]
+# The calls of a pattern that is not on file yet, by the id that trips wanted name it by.
+CallsOf = Callable[[UUID], tuple[PatternStop, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,17 @@ async def settle(
     return Settled(notes, skipped)
 
 
+def all_on_file(pattern_id: UUID) -> tuple[PatternStop, ...]:
+    """The calls of a new pattern, where there is none."""
+    raise AssertionError(f"the pattern {pattern_id} is not on file")
+
+
 async def foresee(
-    conn: Conn, pairs: Sequence[tuple[There, TripToSell | None]], *, layouts: Catalogue
+    conn: Conn,
+    pairs: Sequence[tuple[There, TripToSell | None]],
+    *,
+    layouts: Catalogue,
+    calls_of: CallsOf,
 ) -> list[Note]:
     """What `settle` would do with these trips now; locks and writes nothing."""
     booked = [there.trip_id for there, _ in pairs if there.was_booked]
@@ -122,7 +134,7 @@ async def foresee(
     }
     flagged = [there for there, _ in pairs if kinds[there.trip_id] is Kind.FLAGGED]
     by_id = {there.trip_id: wanted for there, wanted in pairs}
-    differences = await _differences(conn, flagged, by_id, layouts)
+    differences = await _differences(conn, flagged, by_id, layouts, calls_of)
     return [
         Note(
             kinds[there.trip_id],
@@ -137,14 +149,15 @@ async def _differences(
     rows: Iterable[There],
     wanted: Mapping[UUID, TripToSell | None],
     layouts: Catalogue,
+    calls_of: CallsOf = all_on_file,
 ) -> dict[UUID, Difference]:
     """What each of these trips would lose for its passengers."""
     pairs = [(row, one) for row in rows if (one := wanted[row.trip_id]) is not None]
     if not pairs:
         return {}
-    calls = await list_pattern_stops(
-        conn, {each for row, one in pairs for each in (row.pattern_id, one.trip.pattern_id)}
-    )
+    pattern_ids = {each for row, one in pairs for each in (row.pattern_id, one.trip.pattern_id)}
+    calls = await list_pattern_stops(conn, pattern_ids)
+    calls |= {pattern_id: calls_of(pattern_id) for pattern_id in pattern_ids - calls.keys()}
     old = await layouts.layouts(conn, {row.layout_id for row, _ in pairs})
 
     def layout_of(row: There, one: TripToSell) -> Layout:
@@ -152,8 +165,8 @@ async def _differences(
 
     return {
         row.trip_id: difference(
-            Shape(row.starts_at, calls.get(row.pattern_id), old[row.layout_id]),
-            Shape(one.trip.starts_at, calls.get(one.trip.pattern_id), layout_of(row, one)),
+            Shape(row.starts_at, calls[row.pattern_id], old[row.layout_id]),
+            Shape(one.trip.starts_at, calls[one.trip.pattern_id], layout_of(row, one)),
             has_other_operator=row.operator_id != one.trip.operator_id,
         )
         for row, one in pairs
