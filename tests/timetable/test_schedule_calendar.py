@@ -65,7 +65,11 @@ def test_a_calendar_says_itself_in_words():
         frozenset({0, 2}), FIRST, FIRST + timedelta(days=30), OnHoliday.AS_SUNDAY, {FIRST: True}
     )
     assert season.words() == (
-        "Mon,Wed, from 2026-11-01, until 2026-11-30, holidays as Sunday, 1 exception"
+        "Mon,Wed, from 2026-11-01, until 2026-11-30, holidays as Sunday, also on 2026-11-01"
+    )
+    without = {FIRST + timedelta(days=n): False for n in range(5)}
+    assert Calendar(exceptions=without).words() == (
+        "daily, not on 2026-11-01 and 2026-11-02 and 3 more"
     )
 
 

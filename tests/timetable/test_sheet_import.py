@@ -1,5 +1,6 @@
 from datetime import date, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from kiti.platform.money import Money
 from kiti.timetable.intake.service import import_timetable
 from kiti.timetable.jobs import make_trips
 from kiti.timetable.renewal.changes import Kind, TooManyRemovals
+from kiti.timetable.schedules.holidays import put_holidays
 from kiti.timetable.sheets.cells import BadSheet
 from sheet_make import TIMETABLE, make_sheet_request
 
@@ -152,6 +154,35 @@ async def test_a_class_that_no_seat_has_is_refused(db: Database, tmp_path: Path)
     request = make_sheet_request(tmp_path, fares=fares, day=tomorrow())
     with pytest.raises(BadSheet, match=r"fares\.csv line 2, column 3: no layout has the class VPI"):
         await import_timetable(db, request, now=utc_now())
+
+
+async def test_a_dry_run_shows_when_each_departure_runs(db: Database, tmp_path: Path):
+    day = tomorrow()
+    sunday = day + timedelta(days=(6 - day.weekday()) % 7)
+    timetable = TIMETABLE.replace(
+        "days,,,daily,daily,Mon-Fri\n",
+        f"days,,,daily,daily,Sun\nnot on,,,{day}\nholidays,,,,,no\nuntil,,,,{day}\n",
+    )
+    async with db.connection() as conn:
+        await put_holidays(conn, {sunday: "Feast"}, country="NG", operator_code=None)
+    request = make_sheet_request(tmp_path, timetable=timetable, day=day, is_dry_run=True)
+    report = await import_timetable(db, request, now=utc_now())
+
+    def dates(first: date, step: int = 1, count: int = 3) -> str:
+        each = (first + timedelta(days=step * n) for n in range(count))
+        return ", ".join(f"{one:%a} {one}" for one in each)
+
+    text = report.text()
+    after = dates(day + timedelta(days=1))
+    assert f"    daily, not on {day}: {after}\n      LI 1 at 06:00\n" in text
+    assert f"    daily, until {day}: {dates(day, count=1)}\n      LI 2 at 08:00\n" in text
+    sundays = dates(sunday + timedelta(days=7), step=7)
+    assert f"    Sun, not on holidays: {sundays}\n      LI 3 at 17:30\n" in text
+    assert f"    daily: {dates(day)}\n      IL 1 at 09:00\n" in text
+    [first, *_] = cast("list[dict[str, object]]", report.to_dict()["days"])
+    assert (first["code"], first["at"], first["runs"]) == ("LI 1", "06:00", f"daily, not on {day}")
+    real = make_sheet_request(tmp_path, timetable=timetable, day=day)
+    assert "next dates" not in (await import_timetable(db, real, now=utc_now())).text()
 
 
 SHORT_AND_LONG = """\

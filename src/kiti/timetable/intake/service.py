@@ -47,7 +47,8 @@ _NO_ID: Final = UUID(int=0)
 class _Outcome:
     """A draft as rules: what they replace, and the trips they make; `window` None: none yet.
 
-    `next_on` are the next dates of each departure. `calls` are those of its patterns, which a draft that was only tried leaves nowhere else.
+    `next_on` are the next dates of each departure. `calls` are those of its patterns, which a draft
+    that was only tried leaves nowhere else.
     """
 
     replacement: Replacement

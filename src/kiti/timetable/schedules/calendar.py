@@ -11,6 +11,8 @@ WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 DAILY: Final = frozenset(range(7))
 _SUNDAY: Final = 6
 _WEEK: Final = 7
+# So many exceptions are named in words.
+_NAMED_MAX: Final = 2
 
 
 class OnHoliday(StrEnum):
@@ -51,7 +53,7 @@ class Calendar:
         return "".join("1" if day in self.weekdays else "0" for day in range(_WEEK))
 
     def words(self) -> str:
-        """For a person: `Mon-Fri, until 2026-12-20, not on holidays, 2 exceptions`."""
+        """For a person: `Mon-Fri, until 2026-12-20, not on holidays, not on 2026-12-01`."""
         parts = [_weekday_words(self.weekdays)]
         if self.valid_from is not None:
             parts.append(f"from {self.valid_from}")
@@ -60,9 +62,12 @@ class Calendar:
         if self.on_holiday is not OnHoliday.AS_USUAL:
             as_sunday = self.on_holiday is OnHoliday.AS_SUNDAY
             parts.append("holidays as Sunday" if as_sunday else "not on holidays")
-        if self.exceptions:
-            n = len(self.exceptions)
-            parts.append(f"{n} exception{'s' if n > 1 else ''}")
+        for verb, is_on in (("not on", False), ("also on", True)):
+            days = sorted(day for day, runs in self.exceptions.items() if runs is is_on)
+            named = " and ".join(str(day) for day in days[:_NAMED_MAX])
+            more = f" and {len(days) - _NAMED_MAX} more" if len(days) > _NAMED_MAX else ""
+            if days:
+                parts.append(f"{verb} {named}{more}")
         return ", ".join(parts)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
+from heapq import nsmallest
 from typing import Final
 from uuid import UUID
 
@@ -30,6 +31,8 @@ from kiti.timetable.schedules.model import (
 SCHEDULES_MAX: Final = 20_000
 LISTED_MAX: Final = 1_000
 SHOWN_DAYS: Final = 60
+NEXT_SHOWN: Final = 3
+LOOKED_AHEAD_DAYS: Final = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,15 @@ async def show_schedules(conn: Conn, code: str, *, today: date) -> list[Shown]:
     window = Window(today, today + timedelta(days=SHOWN_DAYS - 1))
     holidays = await _holidays(conn, window)
     return [Shown(one.schedule, tuple(sorted(_dates(one, holidays, window)))) for one in found]
+
+
+async def next_dates(
+    conn: Conn, running: Sequence[Running], *, first: date
+) -> list[tuple[date, ...]]:
+    """The next three service dates of each of these from `first` on, as far as a year ahead."""
+    window = Window(first, first + timedelta(days=LOOKED_AHEAD_DAYS))
+    holidays = await _holidays(conn, window)
+    return [tuple(nsmallest(NEXT_SHOWN, _dates(one, holidays, window))) for one in running]
 
 
 async def find_replacement(conn: Conn, feed: str, rules: Sequence[Rule], day: date) -> Replacement:
