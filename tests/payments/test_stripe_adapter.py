@@ -253,7 +253,7 @@ async def test_slow_money_that_fails_has_failed(stripe_bench: StripeBench) -> No
 async def test_a_decline_has_failed_once_the_page_is_over(stripe_bench: StripeBench) -> None:
     reference, result = await opened(stripe_bench)
     await stripe_bench.pay(result, "decline")
-    await stripe_bench.advance(32 * 60)
+    await stripe_bench.advance(40 * 60)
     found = await stripe_bench.gateway.fetch_payment(
         reference=reference, gateway_id=result.gateway_id
     )

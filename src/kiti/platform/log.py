@@ -9,6 +9,20 @@ from typing import Any
 import structlog
 
 
+class _Stderr:
+    """Writes to standard error as it is at each line: a progress bar may stand before it."""
+
+    def __init__(self, *_: object) -> None:
+        """Nothing to keep."""
+
+    def msg(self, message: str) -> None:
+        """Write one line."""
+        sys.stderr.write(f"{message}\n")
+        sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg
+
+
 def configure_logging(*, is_plain: bool) -> None:
     """Set the process's logging up, once, at its start. Nothing personal may be passed to it."""
     renderer = (
@@ -24,7 +38,7 @@ def configure_logging(*, is_plain: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=_Stderr,
         cache_logger_on_first_use=True,
     )
 
