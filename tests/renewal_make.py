@@ -11,8 +11,9 @@ from kiti.booking.service import confirm_booking, hold_many
 from kiti.fares.model import NewFareTable
 from kiti.fares.service import put_fare_table
 from kiti.network.layout import Layout, parse_layout
-from kiti.network.model import NewCall, NewStop, NewTrip
+from kiti.network.model import Journey, NewCall, NewStop, NewTrip
 from kiti.network.service import (
+    list_journeys,
     put_layout,
     put_operator,
     put_pattern,
@@ -63,6 +64,7 @@ class Source:
 
     operator_id: UUID
     patterns: Mapping[str, UUID]
+    journeys: Mapping[UUID, Journey]
     layouts: Mapping[str, tuple[UUID, Layout]]
     fares: Mapping[int, UUID]
     trips: dict[str, Spec] = field(default_factory=dict[str, Spec])
@@ -83,7 +85,8 @@ class Source:
                     service_date=day,
                     starts_at=spec.starts_at,
                 )
-                yield TripToSell(trip, layout, len(ROADS[spec.road]) - 1, 10)
+                journey = self.journeys[trip.pattern_id]
+                yield TripToSell(trip, journey, layout, len(ROADS[spec.road]) - 1, 10)
 
     def change(self, code: str, **changes: object) -> None:
         """List a trip as something else."""
@@ -107,19 +110,21 @@ async def make_source(db: Database, trips: Mapping[str, Spec] | None = None) -> 
         route_id = await put_route(
             conn, operator_id=operator_id, feed=FEED, code="R", name="Line R", mode="BUS"
         )
+        patterns = {
+            road: await put_pattern(
+                conn,
+                route_id,
+                [
+                    NewCall(n + 1, stops[FEED, name], seconds, seconds)
+                    for n, (name, seconds) in enumerate(zip(road, times, strict=True))
+                ],
+            )
+            for road, times in ROADS.items()
+        }
         return Source(
             operator_id,
-            {
-                road: await put_pattern(
-                    conn,
-                    route_id,
-                    [
-                        NewCall(n + 1, stops[FEED, name], seconds, seconds)
-                        for n, (name, seconds) in enumerate(zip(road, times, strict=True))
-                    ],
-                )
-                for road, times in ROADS.items()
-            },
+            patterns,
+            await list_journeys(conn, patterns.values()),
             {
                 name: (await put_layout(conn, text), parse_layout(text))
                 for name, text in LAYOUTS.items()

@@ -136,7 +136,7 @@ async def test_a_booked_trip_stays_as_it_was_booked_and_waits_for_a_person(
     is_sold: bool,  # noqa: FBT001  # a parameter of the test
     changes: dict[str, object],
 ):
-    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    source = await make_source(db, {"1": Spec(), "2": Spec(minute=600)})
     await renew(db, source)
     booked = await (sell_seats if is_sold else hold_seats)(db, "1", seats=(0, 2))
     async with db.connection() as conn:
@@ -263,14 +263,17 @@ async def test_late_money_gets_no_seat_of_a_trip_that_became_another(
 
 
 async def test_a_trip_that_goes_is_removed_unless_a_booking_names_it(db: Database):
-    source = await make_source(db, {code: Spec() for code in ("new", "over", "held", "sold", "x")})
+    listed = {
+        code: Spec(minute=480 + n) for n, code in enumerate(("new", "over", "held", "sold", "x"))
+    }
+    source = await make_source(db, listed)
     await renew(db, source)
     over = await hold_seats(db, "over")
     held, sold = await hold_seats(db, "held"), await sell_seats(db, "sold")
     async with db.connection() as conn:
         await let_expire(conn, over.booking_id)
         gone = await trip_id_of(conn, "new")
-    source.trips = {"x": Spec()}
+    source.trips = {"x": listed["x"]}
     await assert_foreseen(db, source)
     async with db.connection() as conn:
         with pytest.raises(NoSuchTrip):
@@ -286,7 +289,7 @@ async def test_a_trip_that_goes_is_removed_unless_a_booking_names_it(db: Databas
         f"held on {DAY}: 0 sold, 1 held", f"sold on {DAY}: 1 sold, 0 held",
     ]  # fmt: skip
     # All of them are listed again: as new, open again, and flags withdrawn.
-    source.trips = {code: Spec() for code in ("new", "over", "held", "sold", "x")}
+    source.trips = dict(listed)
     await assert_foreseen(db, source)
     async with db.connection() as conn:
         assert await trip_id_of(conn, "new") != gone
@@ -334,7 +337,7 @@ async def test_of_twin_departures_each_takes_one_place(db: Database):
 
 
 async def test_what_a_person_has_closed_stays_closed(db: Database):
-    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    source = await make_source(db, {"1": Spec(), "2": Spec(minute=600)})
     await renew(db, source)
     async with db.connection() as conn:
         await conn.execute(
@@ -348,7 +351,7 @@ async def test_what_a_person_has_closed_stays_closed(db: Database):
 
 
 async def test_a_cancelled_trip_and_one_that_has_left_stay_as_they_are(db: Database):
-    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    source = await make_source(db, {"1": Spec(), "2": Spec(minute=600)})
     await renew(db, source)
     async with db.connection() as conn:
         cancelled, left = await trip_id_of(conn, "1"), await trip_id_of(conn, "2")
@@ -373,7 +376,7 @@ async def test_only_the_days_of_the_window_are_looked_at(db: Database):
 
 
 async def test_unlisted_trips_stay_when_the_source_is_only_a_part(db: Database):
-    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    source = await make_source(db, {"1": Spec(), "2": Spec(minute=600)})
     await renew(db, source)
     source.trips = {"2": Spec(minute=500)}
     async with feed_turn(db, FEED) as turn:

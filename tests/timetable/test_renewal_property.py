@@ -1,6 +1,7 @@
 """Any sequence of imports among holds, sales, expiries and decisions, against a model."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
@@ -55,6 +56,10 @@ class Kept:
         return any(status in {"held", "confirmed"} for status in self.bookings.values())
 
     @property
+    def is_idle(self) -> bool:
+        return not self.is_live and not self.is_over
+
+    @property
     def was_booked(self) -> bool:
         return bool(self.bookings)
 
@@ -70,6 +75,17 @@ def loses(old: Spec, new: Spec) -> bool:
     has_stops = old.road == new.road or (old.road, new.road) in more
     has_seats = old.layout == new.layout or (old.layout, new.layout) == ("small", "large")
     return old.minute != new.minute or not has_stops or not has_seats
+
+
+GROUPS = [
+    ("is_live", "layout"), ("is_live", "road"), ("is_idle", "layout"), ("is_over", "layout"),
+    ("is_idle", "road"), ("is_over", "road"),
+]  # fmt: skip
+
+
+def runs(spec: Spec, exact: str) -> tuple[object, ...]:
+    """What makes two trips alike: stops, times and, if `exact` says so, the layout."""
+    return spec.road, spec.minute, spec.layout if exact == "layout" else None
 
 
 class Machine(RuleBasedStateMachine):
@@ -114,21 +130,63 @@ class Machine(RuleBasedStateMachine):
             )
             done = await renew(self.db, self.source)
             assert foreseen.counts == done.counts
+            await self._look_for_phantoms()
 
         self.runner.run(work())
-        self._rename(feed)
-        for code in CODES:
+        self._meet(feed)
+        for code in sorted({*CODES, *self.trips}):
             self._expect(code, feed.get(code))
 
-    def _rename(self, feed: dict[str, Spec]) -> None:
-        """A trip listed no more is the new one that runs just as it does."""
-        for code in sorted(set(feed) - set(self.trips)):
-            for old in sorted(set(self.trips) - set(feed)):
-                kept = self.trips[old]
-                runs = kept.spec.road, kept.spec.minute
-                if not kept.is_over and runs == (feed[code].road, feed[code].minute):
-                    self.trips[code] = self.trips.pop(old)
-                    break
+    @precondition(lambda self: bool(self.source.trips))
+    @rule(codes=st.permutations(CODES), more=SPECS, fewer=st.booleans(), adds=st.booleans())
+    def number_anew(self, codes: list[str], more: Spec, *, fewer: bool, adds: bool) -> None:
+        """The same departures, maybe one less or one more, under codes that others had."""
+        specs = [spec for _, spec in sorted(self.source.trips.items())][fewer:]
+        specs += [more] * adds
+        self.import_feed(dict(zip(codes, specs, strict=False)))
+
+    async def _look_for_phantoms(self) -> None:
+        """No vehicle is on sale that the source does not list, but by a person's word."""
+        rows = await self.conn.fetch(
+            "SELECT t.pattern_id, t.starts_at, r.review_id FROM trip t "
+            "JOIN trip_inventory i USING (trip_id) LEFT JOIN trip_review r "
+            "ON r.trip_id = t.trip_id AND (r.decision IS NULL OR r.decision = 'keep') "
+            "WHERE t.feed = $1 AND i.status = 'on_sale' AND r.kind IS DISTINCT FROM 'gone'",
+            FEED,
+        )
+        wanted = [one.trip for one in self.source.wanted(DAY)]
+        assert len(rows) <= len(wanted)
+        on_sale = Counter(tuple(row)[:2] for row in rows if row["review_id"] is None)
+        listed = Counter((trip.pattern_id, trip.starts_at) for trip in wanted)
+        assert all(count <= listed[alike] for alike, count in on_sale.items())
+
+    def _meet(self, feed: dict[str, Spec]) -> None:
+        """Who goes on as whom: what runs alike, sold trips first; then whoever has the code."""
+        met: dict[str, Kept] = {}
+        left = dict(sorted(self.trips.items()))
+        for group, exact in GROUPS:
+            for takes_own in (True, False):
+                free = sorted(feed.keys() - met.keys(), key=lambda c: (c in self.trips, c))
+                for old, kept in list(left.items()):
+                    if getattr(kept, group) and old in left:
+                        alike = [c for c in free if runs(feed[c], exact) == runs(kept.spec, exact)]
+                        own = [c for c in alike if c == old]
+                        code = next(iter(own if takes_own else alike), None)
+                        if code is not None:
+                            met[code] = left.pop(old)
+                            free.remove(code)
+        for code in sorted(feed.keys() - met.keys()):
+            if code in left:
+                met[code] = left.pop(code)
+        known = {*self.trips, *met}
+        for old, kept in left.items():
+            code, number = old, 0
+            while code in met or (number and code in known):
+                number += 1
+                code = f"{old}~{number}"
+            known.add(code)
+            met[code] = kept
+        self.trips = met
 
     def _expect(self, code: str, wanted: Spec | None) -> None:
         """What the import must have made of one trip."""

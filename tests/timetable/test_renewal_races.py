@@ -101,13 +101,13 @@ async def test_late_money_at_the_moment_of_the_change_ends_in_one_truth(live_db:
     source = await make_source(live_db)
     ends: Counter[str] = Counter()
     for trial in range(30):
-        code = str(trial)
-        source.trips[code] = Spec()
+        code, sold = str(trial), Spec(minute=480 + trial)
+        source.trips[code] = sold
         await renew(live_db, source)
         held = await hold_seats(live_db, code)
         async with live_db.connection() as conn:
             await let_expire(conn, held.booking_id)
-        source.change(code, minute=600, layout=("other", "small")[trial % 2])
+        source.change(code, minute=600 + trial, layout=("other", "small")[trial % 2])
         gate = asyncio.Barrier(2)
 
         async def pay(booking_id: UUID = held.booking_id, gate: asyncio.Barrier = gate) -> str:
@@ -124,7 +124,7 @@ async def test_late_money_at_the_moment_of_the_change_ends_in_one_truth(live_db:
 
         paid, _ = await asyncio.gather(pay(), change())
         ends[paid] += 1
-        stands = Spec() if paid == "confirmed" else source.trips[code]
+        stands = sold if paid == "confirmed" else source.trips[code]
         assert await starts_at(live_db, held.trip_id) == stands.starts_at
         await assert_clean(live_db)
     assert set(ends) <= {"confirmed", "refused"}

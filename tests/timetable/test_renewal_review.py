@@ -28,7 +28,7 @@ async def listed(db: Database) -> list[Review]:
 
 async def flagged(db: Database, **changes: object) -> tuple[Source, UUID]:
     """A trip with a seat sold, and what its source wants of it since."""
-    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    source = await make_source(db, {"1": Spec(), "2": Spec(minute=600)})
     await renew(db, source)
     sold = await sell_seats(db, "1")
     if changes:
@@ -46,16 +46,18 @@ async def status(db: Database, trip_id: UUID) -> str:
 
 
 async def test_the_list_says_what_is_different_and_who_counts_on_it(db: Database):
-    source = await make_source(db, {code: Spec() for code in ("a", "b", "c", "d", "e")})
+    source = await make_source(
+        db, {code: Spec(minute=480 + 60 * n) for n, code in enumerate("abcde")}
+    )
     await renew(db, source)
     for code in ("a", "b", "c", "d"):
         await sell_seats(db, code, seats=(0, 1))
     await hold_seats(db, "a", seats=(2,))
     source.change("a", minute=500)
     source.change("b", road="XBC")
-    source.change("c", layout="other", minute=470)
+    source.change("c", layout="other", minute=590)
     del source.trips["d"]
-    source.change("e", minute=500)
+    source.change("e", minute=730)
     await renew(db, source)
     found = {review.code: review for review in await listed(db)}
     assert {code: (one.what, one.sold, one.held, one.can_move) for code, one in found.items()} == {
@@ -97,7 +99,7 @@ async def test_kept_it_runs_as_booked_and_sells_while_the_source_says_the_same(
 
 
 async def test_moved_its_bookings_go_with_it_and_those_that_are_over_do_not(db: Database):
-    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    source = await make_source(db, {"1": Spec(), "2": Spec(minute=600)})
     await renew(db, source)
     over = await hold_seats(db, "1", seats=(0,))
     async with db.connection() as conn:
@@ -147,7 +149,7 @@ async def test_moved_its_bookings_go_with_it_and_those_that_are_over_do_not(db: 
 
 
 async def test_a_hold_on_a_moved_trip_is_released(db: Database):
-    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    source = await make_source(db, {"1": Spec(), "2": Spec(minute=600)})
     await renew(db, source)
     held = await hold_seats(db, "1")
     soon = utc_now() + timedelta(minutes=12)  # sales close two minutes from now
@@ -213,7 +215,7 @@ async def test_a_cancelled_trip_was_decided_and_is_neither_kept_nor_moved(db: Da
 
 @pytest.mark.parametrize("closed", ["before", "after"])
 async def test_closed_by_hand_while_it_waits_it_is_opened_by_nobody_else(db: Database, closed: str):
-    source = await make_source(db, {"1": Spec(), "2": Spec()})
+    source = await make_source(db, {"1": Spec(), "2": Spec(minute=600)})
     await renew(db, source)
     trip_id = (await sell_seats(db, "1")).trip_id
 

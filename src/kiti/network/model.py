@@ -1,6 +1,7 @@
 """The words of the network: calls, trips and segments; what is written of each."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import pairwise
@@ -199,6 +200,17 @@ class NewPattern:
 
 
 @dataclass(frozen=True, slots=True)
+class Journey:
+    """What passengers know a pattern by: no route, and no number that its source gives a stop.
+
+    Digests: `path` is of stops and times, `calls` also of where one may board and leave.
+    """
+
+    path: str
+    calls: str
+
+
+@dataclass(frozen=True, slots=True)
 class NewTrip:
     """A trip to write. `feed`, `code` and `service_date` are its identity.
 
@@ -235,3 +247,16 @@ def check_calls(calls: tuple[NewCall, ...]) -> None:
             raise PatternInvalid(f"sequence {after.sequence} follows {before.sequence}")
         if after.arrival_s < before.departure_s:
             raise PatternInvalid(f"call {after.sequence} is reached before the one ahead is left")
+
+
+def journey_of(calls: Iterable[NewCall]) -> Journey:
+    """The journey of these calls; `pattern_journey_1` of the database says the same."""
+    path = [(f"{call.stop_id} {call.arrival_s} {call.departure_s}", call) for call in calls]
+    return Journey(
+        _digest(text for text, _ in path),
+        _digest(f"{text} {call.pickup:d}{call.drop_off:d}" for text, call in path),
+    )
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -14,7 +14,7 @@ from uuid import UUID
 from kiti.network import places, store, store_trips
 from kiti.network.catalogue import Catalogue, Reads
 from kiti.network.layout import parse_layout
-from kiti.network.model import NewCall, NewPattern, NewStop, NewTrip, check_calls
+from kiti.network.model import Journey, NewCall, NewPattern, NewStop, NewTrip, check_calls
 from kiti.network.model_places import PlaceNames
 from kiti.network.store_trips import CallRow as PatternStop
 from kiti.network.store_trips import PatternKey
@@ -31,6 +31,7 @@ __all__ = [
     "insert_trips",
     "keep_former",
     "layout_as_kept",
+    "list_journeys",
     "list_pattern_stops",
     "pattern_digest",
     "put_city",
@@ -284,11 +285,24 @@ async def change_trips(conn: Conn, trips: Sequence[NewTrip]) -> dict[UUID, int]:
 
 
 async def rename_trips(conn: Conn, codes: Mapping[UUID, str]) -> None:
-    """Give trips other codes in their feed; no other trip of their date may have them."""
-    if codes:
-        await store_trips.update_codes(
-            conn, trip_ids=list(codes), codes=[codes[trip_id] for trip_id in codes]
-        )
+    """Give trips other codes in their feed; no other trip of their date may have them.
+
+    They may take each other's: each has its own id for a code in between.
+    """
+    ids = list(codes)
+    for batch in _batches(ids):
+        await store_trips.update_codes(conn, trip_ids=batch, codes=[str(each) for each in batch])
+    for batch in _batches(ids):
+        await store_trips.update_codes(conn, trip_ids=batch, codes=[codes[each] for each in batch])
+
+
+async def list_journeys(conn: Conn, pattern_ids: Iterable[UUID]) -> dict[UUID, Journey]:
+    """The journeys of those of these patterns that are on file."""
+    out: dict[UUID, Journey] = {}
+    for batch in _batches(list(set(pattern_ids))):
+        rows = await store_trips.list_journeys(conn, pattern_ids=batch)
+        out |= {row.pattern_id: Journey(row.path, row.calls) for row in rows}
+    return out
 
 
 async def delete_trips(conn: Conn, trip_ids: Sequence[UUID]) -> None:

@@ -53,6 +53,15 @@ class PatternKey:
 
 
 @dataclass(frozen=True, slots=True)
+class JourneyRow:
+    """A pattern with the digests of its journey (`model.Journey`)."""
+
+    pattern_id: UUID
+    path: str
+    calls: str
+
+
+@dataclass(frozen=True, slots=True)
 class TripVersion:
     """A trip that was changed, and its version since."""
 
@@ -115,6 +124,21 @@ async def list_calls(conn: Conn, *, pattern_ids: Sequence[UUID]) -> list[CallRow
         LEFT JOIN city ON city.city_id = stop.city_id
         WHERE call.pattern_id = ANY($1::uuid[])
         ORDER BY call.pattern_id, call.position
+        """,
+        pattern_ids,
+    )
+
+
+async def list_journeys(conn: Conn, *, pattern_ids: Sequence[UUID]) -> list[JourneyRow]:
+    """The journeys of these patterns."""
+    return await fetch_all(
+        conn,
+        JourneyRow,
+        """
+        SELECT n.pattern_id, journey.path, journey.calls
+        FROM unnest($1::uuid[]) AS n (pattern_id)
+        CROSS JOIN LATERAL pattern_journey_1(n.pattern_id) AS journey
+        WHERE journey.path IS NOT NULL
         """,
         pattern_ids,
     )

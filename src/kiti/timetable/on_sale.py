@@ -8,7 +8,7 @@ from typing import Final
 from kiti.booking.model import NewStock
 from kiti.booking.service import open_sales
 from kiti.network.layout import Layout
-from kiti.network.model import NewTrip
+from kiti.network.model import Journey, NewTrip
 from kiti.network.service import insert_trips
 from kiti.platform.db import Conn
 
@@ -18,9 +18,13 @@ FIRST_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class TripToSell:
-    """A trip with what its stock is made of; sales close so many minutes before its start."""
+    """A trip with what its stock is made of; sales close so many minutes before its start.
+
+    `journey` is that of its pattern, which need not be on file yet.
+    """
 
     trip: NewTrip
+    journey: Journey
     layout: Layout
     n_legs: int
     sales_close_minutes: int

@@ -14,7 +14,7 @@ from uuid import UUID
 from kiti.fares.model import NewFareTable
 from kiti.fares.service import find_fare_table, put_fare_table
 from kiti.network.layout import Layout
-from kiti.network.model import NewCall, NewPattern, NewStop, NewTrip
+from kiti.network.model import Journey, NewCall, NewPattern, NewStop, NewTrip, journey_of
 from kiti.network.rehearsal import (
     find_layout,
     find_operator,
@@ -59,6 +59,7 @@ class Written:
 
     operators: Mapping[str, UUID]
     patterns: Mapping[int, UUID]
+    journeys: Mapping[int, Journey]
     fare_tables: Mapping[str, UUID]
     layout: Layout
     layout_id: UUID
@@ -147,7 +148,13 @@ async def write_network(
     ids = await _in_batches(db, new, pen.patterns, progress, "writing patterns")
     pattern_ids = (row_id for batch in ids for row_id in batch)
     return Written(
-        operators, dict(zip(patterns, pattern_ids, strict=True)), tables, drawn, layout_id, stops
+        operators=operators,
+        patterns=dict(zip(patterns, pattern_ids, strict=True)),
+        journeys={number: journey_of(one.calls) for number, one in zip(patterns, new, strict=True)},
+        fare_tables=tables,
+        layout=drawn,
+        layout_id=layout_id,
+        stops=stops,
     )
 
 
@@ -203,7 +210,13 @@ def _trip_to_sell(feed: Feed, written: Written, run: Run, feed_name: str) -> Tri
         service_date=run.service_date,
         starts_at=run.starts_at,
     )
-    return TripToSell(trip, written.layout, len(pattern.calls) - 1, SALES_CLOSE_MINUTES)
+    return TripToSell(
+        trip,
+        written.journeys[pattern.number],
+        written.layout,
+        len(pattern.calls) - 1,
+        SALES_CLOSE_MINUTES,
+    )
 
 
 async def _write_operators(

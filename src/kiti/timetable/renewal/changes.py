@@ -32,7 +32,7 @@ class Kind(Enum):
 
     NEW = "new"
     SAME = "as they were"
-    REPRICED = "only the fares or the close of sales changed"
+    REPRICED = "only the fares, the close of sales or numbers of the source changed"
     CHANGED = "changed, nobody had booked"
     RETURNED = "back as they were: sales open again"
     FLAGGED = "changed after they were booked: kept as booked, for a person to decide"

@@ -1,7 +1,8 @@
 """Bringing the trips on file in line with their source, again and again.
 
-A trip is known by its feed, its code and its service date. Nothing sold is ever moved or lost: what
-changed after it was booked stays as it was booked, and waits for a person (`review`).
+Who is who is told by `roll`: by what a trip is to its passengers, and then by its code. Nothing
+sold is ever moved or lost: what changed after it was booked stays as it was booked, and waits for a
+person (`review`).
 """
 
 import asyncio
@@ -11,11 +12,10 @@ from collections.abc import (
     Callable,
     Iterable,
     Iterator,
-    Mapping,
     Sequence,
 )
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from itertools import islice
@@ -38,7 +38,7 @@ from kiti.timetable.renewal.changes import (
 from kiti.timetable.renewal.judge import TO_SETTLE, Verdict, judge
 from kiti.timetable.renewal.roll import Roll, call_roll
 from kiti.timetable.renewal.step import CallsOf, Pair, Settled, all_on_file, foresee, settle
-from kiti.timetable.renewal.store import Ahead, There
+from kiti.timetable.renewal.store import There
 
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
@@ -163,24 +163,23 @@ async def bring_in_line(
     layouts = Catalogue()
     done = 0
     for day in window.dates():
-        gone: list[UUID] = []
-        if ends_unlisted:
-            roll = await call_roll(turn.db, turn.feed, day, wanted(day))
-            gone = roll.gone
-            await _rename(turn, day, roll, changes)
+        roll = await call_roll(turn.db, turn.feed, day, wanted(day), ends_unlisted=ends_unlisted)
+        if roll.codes:
+            await turn.run(partial(rename_trips, codes=roll.codes))
+        _note_renamed(day, roll, changes)
         seen: set[str] = set()
         for batch in _batches(wanted(day), READ_BATCH):
             fresh = _unseen(batch, seen)
             await turn.renew()
             async with turn.db.connection() as conn:
-                new, differing = await _sort(conn, turn.feed, day, fresh, changes)
+                new, differing = await _sort(conn, roll, fresh, changes)
             if new:
                 changes.note(Kind.NEW, count=await turn.run(partial(put_on_sale, trips=new)))
             pairs = [(there.trip_id, one) for there, one in differing]
             await _settle(turn, pairs, layouts, changes)
             done += len(batch)
             progress("writing trips", done, total)
-        await _settle(turn, [(trip_id, None) for trip_id in gone], layouts, changes)
+        await _settle(turn, [(trip_id, None) for trip_id in roll.gone], layouts, changes)
     return changes
 
 
@@ -204,17 +203,16 @@ async def compare(
     layouts = Catalogue()
     done = 0
     for day in window.dates():
-        roll = Roll(0, {}, [])
+        roll = await call_roll(db, feed, day, wanted(day), ends_unlisted=ends_unlisted)
         if ends_unlisted:
-            roll = await call_roll(db, feed, day, wanted(day))
             changes.ahead += roll.ahead
-            changes.going += len(roll.gone)
-            _note_renamed(day, roll, changes)
+            changes.going += roll.going
+        _note_renamed(day, roll, changes)
         seen: set[str] = set()
         for batch in _batches(wanted(day), READ_BATCH):
             fresh = _unseen(batch, seen)
             async with db.connection() as conn:
-                new, differing = await _sort(conn, feed, day, fresh, changes, renamed=roll.renamed)
+                new, differing = await _sort(conn, roll, fresh, changes)
                 changes.note(Kind.NEW, count=len(new))
                 for note in await foresee(conn, differing, layouts=layouts, calls_of=calls_of):
                     changes.note(note.kind, note.example)
@@ -222,8 +220,11 @@ async def compare(
             progress("comparing trips", done, total)
         for batch in _batches(roll.gone, READ_BATCH):
             async with db.connection() as conn:
-                rows = await store.list_there_by_id(conn, trip_ids=batch)
-                by_id = {row.trip_id: row for row in rows}
+                rows = await store.list_there(conn, trip_ids=batch)
+                by_id = {
+                    row.trip_id: replace(row, code=roll.codes.get(row.trip_id, row.code))
+                    for row in rows
+                }
                 going = [(by_id[trip_id], None) for trip_id in batch if trip_id in by_id]
                 for note in await foresee(conn, going, layouts=layouts, calls_of=calls_of):
                     changes.note(note.kind, note.example)
@@ -237,22 +238,15 @@ async def _survey(turn: FeedTurn, window: Window, wanted: Wanted, changes: Chang
             return
     for day in window.dates():
         await turn.renew()
-        roll = await call_roll(turn.db, turn.feed, day, wanted(day))
+        roll = await call_roll(turn.db, turn.feed, day, wanted(day), ends_unlisted=True)
         changes.ahead += roll.ahead
-        changes.going += len(roll.gone)
-
-
-async def _rename(turn: FeedTurn, day: date, roll: Roll, changes: Changes) -> None:
-    """Give the codes of this edition to trips that were on file under others."""
-    for batch in _batches(roll.renamed.items(), READ_BATCH):
-        codes = {row.trip_id: code for code, row in batch}
-        await turn.run(partial(rename_trips, codes=codes))
-    _note_renamed(day, roll, changes)
+        changes.going += roll.going
 
 
 def _note_renamed(day: date, roll: Roll, changes: Changes) -> None:
-    for code, row in roll.renamed.items():
-        changes.note(Kind.RENAMED, f"{row.code} on {day} is {code}")
+    for code, row in roll.there.items():
+        if row.code != code:
+            changes.note(Kind.RENAMED, f"{row.code} on {day} is {code}")
 
 
 def _unseen(batch: Sequence[TripToSell], seen: set[str]) -> list[TripToSell]:
@@ -266,29 +260,16 @@ def _unseen(batch: Sequence[TripToSell], seen: set[str]) -> list[TripToSell]:
 
 
 async def _sort(
-    conn: Conn,
-    feed: str,
-    day: date,
-    batch: Sequence[TripToSell],
-    changes: Changes,
-    *,
-    renamed: Mapping[str, Ahead] | None = None,
+    conn: Conn, roll: Roll, batch: Sequence[TripToSell], changes: Changes
 ) -> tuple[list[TripToSell], list[tuple[There, TripToSell | None]]]:
-    """The trips that are not on file, and those that differ there; the others are counted.
-
-    `renamed`: trips that are still on file under another code, by the code they are wanted under.
-    """
-    codes = [one.trip.code for one in batch]
-    rows = await store.list_there(conn, feed=feed, service_date=day, codes=codes)
-    on_file = {row.code: row for row in rows}
-    former = {renamed[code].trip_id: code for code in codes if renamed and code in renamed}
-    if former:
-        others = await store.list_there_by_id(conn, trip_ids=list(former))
-        on_file |= {former[row.trip_id]: row for row in others}
+    """The trips that are not on file, and those that differ there; the others are counted."""
+    met = [row.trip_id for one in batch if (row := roll.there.get(one.trip.code)) is not None]
+    on_file = {row.trip_id: row for row in await store.list_there(conn, trip_ids=met)}
     new: list[TripToSell] = []
     differing: list[tuple[There, TripToSell | None]] = []
     for one in batch:
-        there = on_file.get(one.trip.code)
+        row = roll.there.get(one.trip.code)
+        there = None if row is None else on_file.get(row.trip_id)
         if there is None:
             new.append(one)
             continue
@@ -299,7 +280,7 @@ async def _sort(
         else:
             changes.note(
                 {Verdict.SAME: Kind.SAME, Verdict.KEPT: Kind.KEPT}.get(verdict, Kind.LEFT),
-                f"{one.trip.code} on {day}",
+                f"{one.trip.code} on {one.trip.service_date}",
             )
     return new, differing
 

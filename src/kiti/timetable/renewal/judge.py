@@ -56,15 +56,16 @@ def judge(there: There, wanted: TripToSell | None) -> Verdict:
 def is_other(there: There, wanted: TripToSell) -> bool:
     """Whether operator, stops, times or layout differ: what a ticket promises."""
     trip = wanted.trip
-    return (there.operator_id, there.pattern_id, there.layout_id, there.starts_at) != (
-        trip.operator_id, trip.pattern_id, trip.layout_id, trip.starts_at,
+    return (there.operator_id, there.calls, there.layout_id, there.starts_at) != (
+        trip.operator_id, wanted.journey.calls, trip.layout_id, trip.starts_at,
     )  # fmt: skip
 
 
 def has_other_terms(there: There, wanted: TripToSell) -> bool:
-    """Whether the fares or the close of sales differ: what binds nobody who has booked."""
+    """Whether the fares, the close of sales or mere numbers differ: nothing that was promised."""
     return (
-        there.fare_table_id != wanted.trip.fare_table_id
+        there.pattern_id != wanted.trip.pattern_id
+        or there.fare_table_id != wanted.trip.fare_table_id
         or there.sales_close_at != wanted.stock.sales_close_at
     )
 
@@ -73,9 +74,9 @@ def is_as_reviewed(there: There, wanted: TripToSell) -> bool:
     """Whether this is what the review in force already says."""
     trip = wanted.trip
     return (
-        there.review_operator_id, there.review_pattern_id, there.review_layout_id,
+        there.review_operator_id, there.review_calls, there.review_layout_id,
         there.review_starts_at,
-    ) == (trip.operator_id, trip.pattern_id, trip.layout_id, trip.starts_at)  # fmt: skip
+    ) == (trip.operator_id, wanted.journey.calls, trip.layout_id, trip.starts_at)  # fmt: skip
 
 
 def kind_of(there: There, verdict: Verdict, *, is_live: bool) -> Kind:

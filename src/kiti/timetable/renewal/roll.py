@@ -1,12 +1,13 @@
-"""Who is who on one day: what a source lists against the trips on file, by their codes.
+"""Who is who on one day: the trips that a source lists against those on file.
 
-Sources number their trips anew from one edition to the next. A trip on file that is listed no more,
-and a trip listed that is not on file, with the same stops and times, are one and the same: else the
-same vehicle would be sold a second time under its new code.
+A trip is what its passengers bought: its stops and their times. Sources number their trips anew
+from one edition to the next, and give a code of yesterday to another vehicle. So a listed trip is
+first sought among those that run just as it does, under whatever code, and only then by its code;
+else one vehicle would be sold twice, or a sold one become another.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -15,93 +16,164 @@ from uuid import UUID
 from kiti.platform.db import Database
 from kiti.timetable.on_sale import TripToSell
 from kiti.timetable.renewal import store
-from kiti.timetable.renewal.store import Ahead
+from kiti.timetable.renewal.store import OnFile
 
 _PAGE: Final = 10_000
+_CODE_MAX: Final = 300
+
+# Stops and times (`Journey.path`), departure, operator, layout.
+Runs = tuple[str, datetime, UUID, UUID]
+_RANKS: Final = 4
+# How much of `Runs` must be alike, and whose turn it is (`_rank`). Another operator comes last: it
+# may well be another vehicle, where a trip that is surely the one is still to be met.
+_PASSES: Final = ((4, (0,)), (3, (0,)), (4, (1, 2, 3)), (3, (1, 2, 3)), (2, (0, 1, 2, 3)))
 
 
 @dataclass(frozen=True, slots=True)
 class Roll:
     """One day of a feed.
 
-    `ahead`: how many trips on file have not left; `renamed`: those of them that are listed under
-    another code, by that code; `gone`: those that are listed no more.
+    `ahead`: how many trips on file are for sale or were sold, and have not left; `going`: how many
+    of them are listed no more. `there`: who is meant by each code listed, if on file. `gone`: the
+    trips listed no more that a renewal has to see to. `codes`: what trips are called from now on,
+    where that is not what they are called on file.
     """
 
     ahead: int
-    renamed: dict[str, Ahead]
+    going: int
+    there: Mapping[str, OnFile]
     gone: list[UUID]
+    codes: Mapping[UUID, str]
 
 
-async def call_roll(db: Database, feed: str, day: date, wanted: Iterable[TripToSell]) -> Roll:
+async def call_roll(
+    db: Database, feed: str, day: date, wanted: Iterable[TripToSell], *, ends_unlisted: bool
+) -> Roll:
     """Compare a day's trips on file with those that are wanted; `wanted` is read if there are any.
 
-    Of several trips with the same stops and times each takes the place of one, in the order of
-    their codes.
+    Without `ends_unlisted` none is gone.
     """
-    listed: dict[str, tuple[UUID, datetime]] | None = None
-    on_file: set[str] = set()
-    unlisted: list[Ahead] = []
-    ahead = 0
-    async for page in _pages(db, feed, day):
-        if listed is None:
-            listed = {one.trip.code: (one.trip.pattern_id, one.trip.starts_at) for one in wanted}
-        ahead += len(page)
-        for row in page:
-            if row.code in listed:
-                on_file.add(row.code)
-            else:
-                unlisted.append(row)
-    if listed is None or not unlisted:
-        return Roll(ahead, {}, [])
-    renamed = await _matched(
-        db,
-        feed,
-        day,
-        unlisted,
-        {code: runs for code, runs in listed.items() if code not in on_file},
+    rows = await _on_file(db, feed, day)
+    if not rows:
+        return Roll(0, 0, {}, [], {})
+    listed: dict[str, Runs] = {}
+    for one in wanted:
+        trip = one.trip
+        listed.setdefault(
+            trip.code, (one.journey.path, trip.starts_at, trip.operator_id, trip.layout_id)
+        )
+    there = match(rows, listed)
+    met = {row.trip_id for row in there.values()}
+    left_over = [row for row in rows if row.trip_id not in met]
+    gone = [row for row in left_over if row.may_go] if ends_unlisted else []
+    return Roll(
+        ahead=sum(row.may_go and not row.is_told for row in rows),
+        going=sum(not row.is_told for row in gone),
+        there=there,
+        gone=[row.trip_id for row in gone],
+        codes=_codes(rows, there, left_over),
     )
-    matched = {row.trip_id for row in renamed.values()}
-    return Roll(ahead, renamed, [row.trip_id for row in unlisted if row.trip_id not in matched])
 
 
-async def _matched(
-    db: Database,
-    feed: str,
-    day: date,
-    unlisted: Iterable[Ahead],
-    new: dict[str, tuple[UUID, datetime]],
-) -> dict[str, Ahead]:
-    """The trips listed no more, by the codes of new ones that run just as they do."""
-    places: defaultdict[tuple[UUID, datetime], list[Ahead]] = defaultdict(list)
-    for row in unlisted:
-        places[row.pattern_id, row.starts_at].append(row)
-    likely = sorted(code for code, runs in new.items() if runs in places)
-    taken: set[str] = set()
-    for at in range(0, len(likely), _PAGE):
-        async with db.connection() as conn:
-            rows = await store.list_codes(
-                conn, feed=feed, service_date=day, codes=likely[at : at + _PAGE]
-            )
-        taken |= {row.code for row in rows}
-    out: dict[str, Ahead] = {}
-    for code in likely:
-        rows = places[new[code]]
-        if rows and code not in taken:
-            out[code] = rows.pop(0)
+def match(rows: Sequence[OnFile], listed: Mapping[str, Runs]) -> dict[str, OnFile]:
+    """Who on file each code listed means: one that runs so, else the one of that code; each once.
+
+    Of several that run alike, those with passengers come first, then those for sale; each goes
+    where operator and layout are its own, and keeps its code, if it can. What was cancelled under a
+    code that is still listed stays that.
+    """
+    out = {
+        row.code: row
+        for row in rows
+        if row.is_cancelled and row.code in listed and _of(row)[:2] == listed[row.code][:2]
+    }
+    met = {row.trip_id for row in out.values()}
+    # Codes that nobody has are given first, so that as few trips as can be change theirs.
+    known = {row.code for row in rows}
+    ranks: dict[int, list[OnFile]] = {rank: [] for rank in range(_RANKS)}
+    for row in sorted(rows, key=lambda row: row.code):
+        ranks[_rank(row)].append(row)
+    codes = sorted(listed, key=lambda code: (code in known, code))
+    for exactness, of_ranks in _PASSES:
+        for rank in of_ranks:
+            left = [row for row in ranks[rank] if row.trip_id not in met]
+            fresh = _pair(left, [code for code in codes if code not in out], listed, exactness)
+            out |= fresh
+            met |= {row.trip_id for row in fresh.values()}
+    for row in rows:
+        if row.code in listed and row.code not in out and row.trip_id not in met:
+            out[row.code] = row
     return out
 
 
-async def _pages(db: Database, feed: str, day: date) -> AsyncGenerator[list[Ahead]]:
-    """The feed's trips of one date that may still go, by code, in pages."""
-    after = ""
+def _pair(
+    rows: Iterable[OnFile], codes: Iterable[str], listed: Mapping[str, Runs], exactness: int
+) -> dict[str, OnFile]:
+    """Trips by the codes listed of those that run alike, as far as the first of `Runs` tell."""
+    by_runs: defaultdict[tuple[object, ...], list[OnFile]] = defaultdict(list)
+    for row in rows:
+        by_runs[_of(row)[:exactness]].append(row)
+    alike: defaultdict[tuple[object, ...], list[str]] = defaultdict(list)
+    for code in codes:
+        if listed[code][:exactness] in by_runs:
+            alike[listed[code][:exactness]].append(code)
+    out: dict[str, OnFile] = {}
+    for runs, those in alike.items():
+        names = set(those)
+        kept = {row.code: row for row in by_runs[runs] if row.code in names}
+        others = (row for row in by_runs[runs] if row.code not in kept)
+        free = (code for code in those if code not in kept)
+        out |= kept | dict(zip(free, others, strict=False))
+    return out
+
+
+def _of(row: OnFile) -> Runs:
+    return row.path, row.starts_at, row.operator_id, row.layout_id
+
+
+def _rank(row: OnFile) -> int:
+    """The smaller, the sooner it is met: with passengers, for sale, cancelled, ended or left."""
+    if row.may_go:
+        return 0 if row.is_live else 1
+    return 2 if row.is_cancelled else 3
+
+
+def _codes(
+    rows: Iterable[OnFile], there: Mapping[str, OnFile], left_over: Iterable[OnFile]
+) -> dict[UUID, str]:
+    """The codes that change: of those met, and of those whose code is another's now."""
+    codes = {row.trip_id: code for code, row in there.items() if row.code != code}
+    known = {row.code for row in rows} | there.keys()
+    for row in left_over:
+        if row.code in there:
+            codes[row.trip_id] = _other_code(row.code, known)
+            known.add(codes[row.trip_id])
+    return codes
+
+
+def _other_code(code: str, known: set[str]) -> str:
+    """A code that nobody has, for a trip whose own was given to another."""
+    number = 1
+    while True:
+        ending = f"~{number}"
+        other = code[: _CODE_MAX - len(ending)] + ending
+        if other not in known:
+            return other
+        number += 1
+
+
+async def _on_file(db: Database, feed: str, day: date) -> list[OnFile]:
+    """The feed's trips of one date, by code."""
+    rows: list[OnFile] = []
     while True:
         async with db.connection() as conn:
-            page = await store.list_ahead(
-                conn, feed=feed, service_date=day, after_code=after, limit=_PAGE
+            page = await store.list_on_file(
+                conn,
+                feed=feed,
+                service_date=day,
+                after_code=rows[-1].code if rows else "",
+                limit=_PAGE,
             )
-        if page:
-            yield page
+        rows += page
         if len(page) < _PAGE:
-            return
-        after = page[-1].code
+            return rows

@@ -88,7 +88,7 @@ async def settle(
     """
     wanted = dict(pairs)
     locked = await lock_stock(conn, trip_ids=list(wanted), skips_locked=skips_locked)
-    found = await store.list_there_by_id(conn, trip_ids=list(locked))
+    found = await store.list_there(conn, trip_ids=list(locked))
     by_id = {row.trip_id: row for row in found}
     rows = [by_id[trip_id] for trip_id in wanted if trip_id in by_id]
     kinds = {
@@ -227,16 +227,19 @@ def _remake(orders: _Orders, there: There, wanted: TripToSell, stock: LockedStoc
 
 
 def _reprice(orders: _Orders, there: There, wanted: TripToSell, sales_close_at: datetime) -> None:
-    """Other fares or another close of sales, where they differ; all else stays."""
-    same_fares = there.fare_table_id == wanted.trip.fare_table_id
-    if same_fares and there.sales_close_at == sales_close_at:
+    """Other fares, another close of sales or other numbers, where they differ; all else stays."""
+    runs_alike = there.calls == wanted.journey.calls
+    pattern_id = wanted.trip.pattern_id if runs_alike else there.pattern_id
+    if (there.fare_table_id, there.pattern_id, there.sales_close_at) == (
+        wanted.trip.fare_table_id, pattern_id, sales_close_at,
+    ):  # fmt: skip
         return
     orders.trips.append(
         replace(
             wanted.trip,
             trip_id=there.trip_id,
             operator_id=there.operator_id,
-            pattern_id=there.pattern_id,
+            pattern_id=pattern_id,
             layout_id=there.layout_id,
             starts_at=there.starts_at,
         )
@@ -290,7 +293,8 @@ def _example(
     there: There, wanted: TripToSell | None, lost: Difference | None, live: LiveSeats | None
 ) -> str:
     """The trip, what is different, and who counts on it."""
-    name = f"{there.code} on {there.service_date}"
+    code = there.code if wanted is None else wanted.trip.code
+    name = f"{code} on {there.service_date}"
     parts: list[str] = []
     if lost is not None:
         parts.append(lost.text())
@@ -306,7 +310,7 @@ def _outline(there: There, wanted: TripToSell) -> str:
     trip = wanted.trip
     old, new = Shape(there.starts_at, None, None), Shape(trip.starts_at, None, None)
     parts = [difference(old, new).text()] if there.starts_at != trip.starts_at else []
-    if there.pattern_id != trip.pattern_id:
+    if there.calls != wanted.journey.calls:
         parts.append("other stops or times on the way")
     if there.layout_id != trip.layout_id:
         parts.append("other layout")
@@ -316,4 +320,6 @@ def _outline(there: There, wanted: TripToSell) -> str:
         parts.append("other fares")
     if not parts and there.sales_close_at != wanted.stock.sales_close_at:
         parts.append("sales close at another time")
+    if not parts and there.pattern_id != trip.pattern_id:
+        parts.append("other numbers of the source")
     return ", ".join(parts)

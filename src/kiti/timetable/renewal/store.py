@@ -21,8 +21,9 @@ class Lease:
 class There:
     """A trip on file with the state of its sales, and its review that is in force, if any.
 
-    `has_left` by the database's clock. `was_booked`: a booking may refer to it, live or not. The
-    review's columns are None without one; a review of kind `gone` wants nothing, so has no ids.
+    `calls` are its journey's (`network.model.Journey`). `has_left` by the database's clock.
+    `was_booked`: a booking may refer to it, live or not. The review's columns are None without one;
+    a review of kind `gone` wants nothing, so has no ids.
     """
 
     trip_id: UUID
@@ -31,6 +32,7 @@ class There:
     version: int
     operator_id: UUID
     pattern_id: UUID
+    calls: str
     layout_id: UUID
     fare_table_id: UUID
     starts_at: datetime
@@ -43,19 +45,29 @@ class There:
     review_kind: str | None
     review_decision: str | None
     review_operator_id: UUID | None
-    review_pattern_id: UUID | None
+    review_calls: str | None
     review_layout_id: UUID | None
     review_starts_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
-    """A trip on file that has not left, and may go when its source lists it no more."""
+class OnFile:
+    """A trip of one day, to be found again in its source. `path` is its journey's.
+
+    `may_go`: it is for sale, or was sold, and has not left. `is_told`: a person was told already
+    that it is listed no more, and bookings of it are left. `is_live`: a seat is held or sold.
+    """
 
     trip_id: UUID
     code: str
-    pattern_id: UUID
+    path: str
     starts_at: datetime
+    operator_id: UUID
+    layout_id: UUID
+    is_live: bool
+    is_cancelled: bool
+    may_go: bool
+    is_told: bool
 
 
 async def take_feed(conn: Conn, *, feed: str, lease_id: UUID, lease_s: float) -> bool:
@@ -119,76 +131,56 @@ async def leave_feed(conn: Conn, *, feed: str, lease_id: UUID) -> bool:
     )
 
 
-async def list_there(
-    conn: Conn, *, feed: str, service_date: date, codes: Sequence[str]
-) -> list[There]:
-    """Those of the feed's trips of these codes on this date that are on file."""
-    return await fetch_all(
-        conn,
-        There,
-        """
-        SELECT trip.trip_id, trip.code, trip.service_date, trip.version, trip.operator_id,
-          trip.pattern_id, trip.layout_id, trip.fare_table_id, trip.starts_at,
-          trip.starts_at <= clock_timestamp() AS has_left,
-          inv.status, inv.closed_by, inv.sales_close_at, inv.version > 0 AS was_booked,
-          review.review_id, review.kind AS review_kind, review.decision AS review_decision,
-          review.operator_id AS review_operator_id, review.pattern_id AS review_pattern_id,
-          review.layout_id AS review_layout_id, review.starts_at AS review_starts_at
-        FROM trip
-        JOIN trip_inventory inv ON inv.trip_id = trip.trip_id
-        LEFT JOIN trip_review review ON review.trip_id = trip.trip_id
-          AND (review.decision IS NULL OR review.decision = 'keep')
-        WHERE trip.feed = $1 AND trip.service_date = $2 AND trip.code = ANY($3::text[])
-        """,
-        feed,
-        service_date,
-        codes,
-    )
-
-
-async def list_there_by_id(conn: Conn, *, trip_ids: Sequence[UUID]) -> list[There]:
+async def list_there(conn: Conn, *, trip_ids: Sequence[UUID]) -> list[There]:
     """Those of these trips that are on file, as they are now."""
     return await fetch_all(
         conn,
         There,
         """
         SELECT trip.trip_id, trip.code, trip.service_date, trip.version, trip.operator_id,
-          trip.pattern_id, trip.layout_id, trip.fare_table_id, trip.starts_at,
+          trip.pattern_id, journey.calls, trip.layout_id, trip.fare_table_id, trip.starts_at,
           trip.starts_at <= clock_timestamp() AS has_left,
           inv.status, inv.closed_by, inv.sales_close_at, inv.version > 0 AS was_booked,
           review.review_id, review.kind AS review_kind, review.decision AS review_decision,
-          review.operator_id AS review_operator_id, review.pattern_id AS review_pattern_id,
+          review.operator_id AS review_operator_id, reviewed.calls AS review_calls,
           review.layout_id AS review_layout_id, review.starts_at AS review_starts_at
         FROM trip
         JOIN trip_inventory inv ON inv.trip_id = trip.trip_id
+        CROSS JOIN LATERAL pattern_journey_1(trip.pattern_id) AS journey
         LEFT JOIN trip_review review ON review.trip_id = trip.trip_id
           AND (review.decision IS NULL OR review.decision = 'keep')
+        LEFT JOIN LATERAL pattern_journey_1(review.pattern_id) AS reviewed
+          ON review.pattern_id IS NOT NULL
         WHERE trip.trip_id = ANY($1::uuid[])
         """,
         trip_ids,
     )
 
 
-async def list_ahead(
+async def list_on_file(
     conn: Conn, *, feed: str, service_date: date, after_code: str, limit: int
-) -> list[Ahead]:
-    """The feed's trips of one date that have not left, by code from after this one on.
+) -> list[OnFile]:
+    """The feed's trips of one date, by code from after this one on.
 
-    Without cancelled ones, and without those that an earlier renewal has closed for good.
+    Not for sale, nor ever sold: those cancelled, and those that an earlier renewal closed for good.
     """
     return await fetch_all(
         conn,
-        Ahead,
+        OnFile,
         """
-        SELECT trip.trip_id, trip.code, trip.pattern_id, trip.starts_at
+        SELECT trip.trip_id, trip.code, journey.path, trip.starts_at, trip.operator_id,
+          trip.layout_id, bit_count(inv.taken & ~inv.blocked) > 0 AS is_live,
+          inv.status = 'cancelled' AS is_cancelled,
+          trip.starts_at > clock_timestamp() AND inv.status <> 'cancelled'
+            AND (inv.closed_by IS NULL OR inv.closed_by NOT IN ('review', 'hand_and_review')
+              OR review.review_id IS NOT NULL) AS may_go,
+          coalesce(review.kind = 'gone', false) AS is_told
         FROM trip
         JOIN trip_inventory inv ON inv.trip_id = trip.trip_id
+        CROSS JOIN LATERAL pattern_journey_1(trip.pattern_id) AS journey
         LEFT JOIN trip_review review ON review.trip_id = trip.trip_id
           AND (review.decision IS NULL OR review.decision = 'keep')
         WHERE trip.feed = $1 AND trip.service_date = $2 AND trip.code > $3
-          AND trip.starts_at > clock_timestamp() AND inv.status <> 'cancelled'
-          AND (inv.closed_by IS NULL OR inv.closed_by NOT IN ('review', 'hand_and_review')
-            OR review.review_id IS NOT NULL)
         ORDER BY trip.code
         LIMIT $4
         """,
@@ -196,30 +188,6 @@ async def list_ahead(
         service_date,
         after_code,
         limit,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class CodeRow:
-    """A code that a trip on file has."""
-
-    code: str
-
-
-async def list_codes(
-    conn: Conn, *, feed: str, service_date: date, codes: Sequence[str]
-) -> list[CodeRow]:
-    """Which of these codes trips of the feed have on this date, left and cancelled ones too."""
-    return await fetch_all(
-        conn,
-        CodeRow,
-        """
-        SELECT code FROM trip
-        WHERE feed = $1 AND service_date = $2 AND code = ANY ($3::text[])
-        """,
-        feed,
-        service_date,
-        codes,
     )
 
 

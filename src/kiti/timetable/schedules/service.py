@@ -10,7 +10,8 @@ from uuid import UUID
 
 from kiti.network.catalogue import Catalogue
 from kiti.network.layout import Layout
-from kiti.network.model import NewTrip
+from kiti.network.model import Journey, NewTrip
+from kiti.network.service import list_journeys
 from kiti.network.times import instant_of
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_id
@@ -198,17 +199,19 @@ async def wanted_trips(
     known = layouts or {}
     missing = {one.schedule.rule.layout_id for one in rows} - known.keys()
     drawn = {**known, **await Catalogue().layouts(conn, missing)}
+    journeys = await list_journeys(conn, {one.schedule.rule.pattern_id for one in rows})
     by_date: dict[date, dict[str, Running]] = {day: {} for day in window.dates()}
     for one in rows:
         for day in _dates(one, holidays, window):
             by_date[day].setdefault(one.schedule.rule.code, one)
-    return partial(_trips, feed, by_date, drawn)
+    return partial(_trips, feed, by_date, drawn, journeys)
 
 
 def _trips(
     feed: str,
     by_date: Mapping[date, Mapping[str, Running]],
     layouts: Mapping[UUID, Layout],
+    journeys: Mapping[UUID, Journey],
     day: date,
 ) -> Iterator[TripToSell]:
     for code, one in sorted(by_date[day].items()):
@@ -223,7 +226,13 @@ def _trips(
             service_date=day,
             starts_at=instant_of(day, rule.departure_s, rule.timezone),
         )
-        yield TripToSell(trip, layouts[rule.layout_id], one.n_legs, rule.sales_close_minutes)
+        yield TripToSell(
+            trip,
+            journeys[rule.pattern_id],
+            layouts[rule.layout_id],
+            one.n_legs,
+            rule.sales_close_minutes,
+        )
 
 
 async def make_trips_of(
