@@ -2,11 +2,16 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from datetime import date, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from cluster import Cluster
+from kiti.app.timetables import schedule_lines
 from kiti.platform.clock import utc_now
+from kiti.timetable.schedules.calendar import Calendar
+from kiti.timetable.schedules.model import Rule, Schedule
+from kiti.timetable.schedules.service import Running
 from kiti.timetable.sheets.cells import BadSheet
 from kiti.timetable.sheets.holidays import read_holidays
 from kiti.timetable.sheets.templates import FARES as TEMPLATE_FARES
@@ -52,17 +57,47 @@ async def test_from_a_template_to_trips_by_commands_alone(kiti: Kiti, tmp_path: 
     assert told["trips"]["new"]["count"] > 4 * 6
 
     listed = kiti("schedule", "list", "--operator", "acme")
-    assert listed.out.count("\n") == 5
+    assert listed.out.startswith("acme: 5 departures\n  acme  IL 1  ")
+    assert listed.out.count("\n") == 6
     assert "LI 2  07:30 Africa/Lagos  daily, holidays as Sunday" in listed.out
     tomorrow = utc_now().date() + timedelta(days=1)
     assert str(tomorrow) in kiti("schedule", "show", "IL 1").out
 
+    assert "  days       next dates" in dry.out
     holiday = ("--on", str(tomorrow), "--country", "ng")
-    assert kiti("holidays", "add", *holiday, "--name", "Feast").code == 0
+    added = kiti("holidays", "add", *holiday, "--name", "Feast")
+    assert (added.code, added.out.partition(";")[0]) == (0, "1 holiday")
     assert kiti("holidays", "list", "--country", "NG").out == f"{tomorrow}  NG  Feast\n"
     made = kiti("job", "make-trips")
     assert made.code == 0, made.err
     assert kiti("holidays", "remove", *holiday).out == f"{tomorrow} is a holiday no more\n"
+    again = kiti("holidays", "remove", *holiday)
+    assert (again.code, again.out, again.err) == (1, "", "kiti: there is no such holiday\n")
+    for command in ("add", "--on", str(tomorrow), "--name", "x"), ("list",):
+        refused = kiti("holidays", *command, "--country", "Kenya")
+        assert refused.code == 1
+        assert refused.err == "kiti: 'Kenya': write the country's code, KE\n"
+
+
+def test_schedules_are_listed_by_operator_the_demos_last():
+    def one(feed: str, operator: str, number: int) -> Running:
+        same = UUID(int=1)
+        rule = Rule(f"L {number}", same, same, same, same, Calendar(), 27_000, "Africa/Lagos", 10)
+        return Running(Schedule(same, feed, rule, date(2026, 1, 1), None), 1, "NG", operator)
+
+    many = [one("demo", "aba-lines", 1), *(one("acme", "acme", n) for n in range(30))]
+    lines = list(schedule_lines([*many, one("zed", "zed", 1)], is_whole=False))
+    assert lines[0] == "acme: 30 departures"
+    assert lines[20:23] == [
+        "  acme  L 19  07:30 Africa/Lagos  daily  in force from 2026-01-01",
+        "  and 10 more: kiti schedule list --operator acme",
+        "zed: 1 departure",
+    ]
+    assert lines[-2:] == [
+        "aba-lines: 1 departure of the demo",
+        "  shown by: kiti schedule list --operator aba-lines",
+    ]
+    assert len(list(schedule_lines(many[1:], is_whole=True))) == 31
 
 
 async def test_mistakes_are_listed_and_the_error_is_one_line(kiti: Kiti, tmp_path: Path):
@@ -78,8 +113,11 @@ async def test_mistakes_are_listed_and_the_error_is_one_line(kiti: Kiti, tmp_pat
         "t.csv line 3, column 4: 'soon' is no time; write it as 07:30",
         "t.csv line 4, column 4: 'late' is no time; write it as 07:30",
     ]
-    assert done.err.count("\n") == 1
-    assert "nothing was changed" in done.err
+    assert done.err == "kiti: nothing was changed: 2 mistakes, see above\n"
+    (tmp_path / "h.csv").write_text("Christmas,2090-12-25\n")
+    done = kiti("holidays", "add", "h.csv", "--country", "NG")
+    assert (done.code, done.out.count("\n")) == (2, 1)
+    assert done.err == "kiti: nothing was changed: 1 mistake, see above\n"
 
 
 def test_a_file_of_holidays(tmp_path: Path):

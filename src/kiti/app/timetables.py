@@ -3,10 +3,12 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
+from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from kiti.app.database import database, make_schema_ready, on_database
 from kiti.app.importing import progress_bar
@@ -15,18 +17,23 @@ from kiti.network.popular import measure_network
 from kiti.platform.clock import utc_now
 from kiti.platform.db import Conn, connect
 from kiti.platform.deadlines import PATIENT
+from kiti.timetable.demo.service import FEED as DEMO_FEED
 from kiti.timetable.intake.model import SheetRequest
 from kiti.timetable.intake.report import SheetReport
 from kiti.timetable.intake.service import import_timetable
-from kiti.timetable.model import Progress
+from kiti.timetable.model import ImportRefused, Progress
+from kiti.timetable.remarks import counted
 from kiti.timetable.schedules.holidays import list_holidays, put_holidays, remove_holiday
 from kiti.timetable.schedules.model import HolidayInvalid, Schedule
-from kiti.timetable.schedules.service import list_schedules, show_schedules
+from kiti.timetable.schedules.service import Running, list_schedules, show_schedules
 from kiti.timetable.sheets.cells import BadSheet
 from kiti.timetable.sheets.holidays import read_holidays
 from kiti.timetable.sheets.templates import FARES, TIMETABLE, to_csv, to_xlsx
 
 Answer = TypeVar("Answer")
+
+# So many departures of an operator are listed among those of others.
+_SHOWN: Final = 20
 
 
 def bring_in(settings: Settings, request: SheetRequest, *, is_json: bool) -> int:
@@ -48,15 +55,30 @@ def bring_in(settings: Settings, request: SheetRequest, *, is_json: bool) -> int
         finally:
             await db.close()
 
-    try:
-        with database(settings) as (dsn, _), progress_bar() as tell:
-            make_schema_ready(settings, dsn)
-            report = asyncio.run(work(dsn, tell))
-    except BadSheet as error:
-        sys.stdout.write("".join(f"{mistake}\n" for mistake in error.mistakes))
-        raise
+    with _mistakes_listed(), database(settings) as (dsn, _), progress_bar() as tell:
+        make_schema_ready(settings, dsn)
+        report = asyncio.run(work(dsn, tell))
     sys.stdout.write(f"{json.dumps(report.to_dict())}\n" if is_json else report.text())
     return int(report.refusal is not None)
+
+
+@contextmanager
+def _mistakes_listed() -> Generator[None]:
+    """List the mistakes of a file on stdout, and what is odd besides; say how many they are.
+
+    Raises:
+        ImportRefused: there were some.
+    """
+    try:
+        yield
+    except BadSheet as error:
+        lines = [*error.mistakes, *(f"Remark: {question}" for question in error.questions)]
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        which = (
+            f"the first {len(error.mistakes)} are" if error.count > len(error.mistakes) else "see"
+        )
+        told = counted(error.count, "mistake")
+        raise ImportRefused(f"nothing was changed: {told}, {which} above") from None
 
 
 def print_template(kind: str, *, is_workbook: bool) -> int:
@@ -73,16 +95,34 @@ def print_template(kind: str, *, is_workbook: bool) -> int:
 
 
 def print_schedules(settings: Settings, *, operator: str | None) -> int:
-    """Every schedule in force or to come, a line each; of one operator's code if given."""
+    """The schedules in force or to come, by operator; of one operator's code if given."""
     today = utc_now().date()
 
-    async def work(conn: Conn) -> list[str]:
-        found = await list_schedules(conn, since=today, operator_code=operator)
-        return [_line(one.schedule) for one in found]
+    async def work(conn: Conn) -> list[Running]:
+        return await list_schedules(conn, since=today, operator_code=operator)
 
-    for line in _look(settings, work):
+    for line in schedule_lines(_look(settings, work), is_whole=operator is not None):
         sys.stdout.write(f"{line}\n")
     return 0
+
+
+def schedule_lines(found: Iterable[Running], *, is_whole: bool) -> Iterator[str]:
+    """Schedules by operator, those of the demo last.
+
+    Not `is_whole`: of an operator the first 20, of the demo's none; then how to see the others.
+    """
+    by_operator: dict[tuple[bool, str], list[Schedule]] = {}
+    for one in found:
+        key = one.schedule.feed == DEMO_FEED, one.operator_code
+        by_operator.setdefault(key, []).append(one.schedule)
+    for (is_demo, code), schedules in sorted(by_operator.items(), key=itemgetter(0)):
+        shown = len(schedules) if is_whole else 0 if is_demo else _SHOWN
+        of_demo = " of the demo" if is_demo else ""
+        yield f"{code}: {counted(len(schedules), 'departure')}{of_demo}"
+        yield from (f"  {_line(one)}" for one in schedules[:shown])
+        if shown < len(schedules):
+            more = f"and {len(schedules) - shown} more" if shown else "shown by"
+            yield f"  {more}: kiti schedule list --operator {code}"
 
 
 def print_schedule(settings: Settings, code: str) -> int:
@@ -129,21 +169,23 @@ def add_holidays(
 
     Raises:
         HolidayInvalid: neither a file nor a date with a name, or it is not said whose they are.
-        BadSheet: the file has mistakes.
+        ImportRefused: the file has mistakes.
     """
     days: Mapping[date, str]
     if file is not None and on is None and name is None:
-        days = read_holidays(file)
+        with _mistakes_listed():
+            days = read_holidays(file)
     elif file is None and on is not None and name is not None:
         days = {on: name}
     else:
         raise HolidayInvalid("give a file of dates and names, or --on DATE and --name NAME")
 
     async def work(conn: Conn) -> int:
-        return await put_holidays(conn, days, country=_code(country), operator_code=operator)
+        return await put_holidays(conn, days, country=country, operator_code=operator)
 
     count = _write(settings, work)
-    sys.stdout.write(f"{count} holidays; trips follow with `kiti job make-trips`, or tonight\n")
+    told = counted(count, "holiday")
+    sys.stdout.write(f"{told}; trips follow with `kiti job make-trips`, or tonight\n")
     return 0
 
 
@@ -155,11 +197,14 @@ def drop_holiday(settings: Settings, *, on: date, country: str | None, operator:
     """
 
     async def work(conn: Conn) -> bool:
-        return await remove_holiday(conn, on, country=_code(country), operator_code=operator)
+        return await remove_holiday(conn, on, country=country, operator_code=operator)
 
     is_gone = _write(settings, work)
-    sys.stdout.write(f"{on} is a holiday no more\n" if is_gone else "there is no such holiday\n")
-    return 0 if is_gone else 1
+    if is_gone:
+        sys.stdout.write(f"{on} is a holiday no more\n")
+        return 0
+    sys.stderr.write("kiti: there is no such holiday\n")
+    return 1
 
 
 def print_holidays(settings: Settings, *, country: str | None, operator: str | None) -> int:
@@ -167,18 +212,12 @@ def print_holidays(settings: Settings, *, country: str | None, operator: str | N
     today = utc_now().date()
 
     async def work(conn: Conn) -> list[str]:
-        found = await list_holidays(
-            conn, country=_code(country), operator_code=operator, since=today
-        )
+        found = await list_holidays(conn, country=country, operator_code=operator, since=today)
         return [f"{day.holiday_on}  {day.country or day.operator}  {day.name}" for day in found]
 
     for line in _look(settings, work):
         sys.stdout.write(f"{line}\n")
     return 0
-
-
-def _code(country: str | None) -> str | None:
-    return None if country is None else country.upper()
 
 
 def _look(settings: Settings, work: Callable[[Conn], Awaitable[Answer]]) -> Answer:

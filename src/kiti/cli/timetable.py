@@ -171,7 +171,7 @@ def fares_template(*, xlsx: Flag = False) -> int:
 
 @schedule.command(name="list")
 def list_schedules(*, operator: str | None = None) -> int:
-    """Every schedule in force or to come."""
+    """Schedules in force or to come, by operator; with --operator every one of its."""
     return timetables.print_schedules(settings(), operator=operator)
 
 

@@ -171,7 +171,10 @@ async def _outcome(
 ) -> _Outcome:
     running = [
         Running(
-            Schedule(_NO_ID, draft.feed, rule, draft.day, None), len(one.calls) - 1, one.country
+            Schedule(_NO_ID, draft.feed, rule, draft.day, None),
+            len(one.calls) - 1,
+            one.country,
+            draft.operator.code,
         )
         for rule, one in zip(rules, draft.departures, strict=True)
     ]

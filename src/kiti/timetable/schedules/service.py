@@ -38,11 +38,15 @@ LOOKED_AHEAD_DAYS: Final = 366
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A schedule with what its trips also need: legs, and the country whose holidays count."""
+    """A schedule with what its trips also need: legs, and the country whose holidays count.
+
+    `operator_code` is its operator's.
+    """
 
     schedule: Schedule
     n_legs: int
     country: str | None
+    operator_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def _running(row: store.ScheduleRow, exceptions: Mapping[date, bool]) -> Running
         sales_close_minutes=row.sales_close_minutes,
     )
     schedule = Schedule(row.schedule_id, row.feed, rule, row.valid_from, row.valid_until)
-    return Running(schedule, row.n_legs, row.country)
+    return Running(schedule, row.n_legs, row.country, row.operator_code)
 
 
 async def show_schedules(conn: Conn, code: str, *, today: date) -> list[Shown]:

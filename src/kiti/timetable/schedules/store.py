@@ -19,7 +19,7 @@ class FeedRow:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
-    """A schedule with its calendar's own columns, its pattern's legs and its country.
+    """A schedule with its calendar's own columns, its operator, its pattern's legs, its country.
 
     `country` is the first stop's, None where its city is not known.
     """
@@ -41,6 +41,7 @@ class ScheduleRow:
     season_from: date | None
     season_until: date | None
     on_holiday: str
+    operator_code: str
     n_legs: int
     country: str | None
 
@@ -109,6 +110,7 @@ async def list_schedules(
           s.fare_table_id, s.calendar_id, s.departure_s, s.timezone, s.sales_close_minutes,
           s.valid_from, s.valid_until, c.weekdays, c.valid_from AS season_from,
           c.valid_until AS season_until, c.on_holiday,
+          operator.code AS operator_code,
           (SELECT count(*)::integer - 1 FROM pattern_call p WHERE p.pattern_id = s.pattern_id)
             AS n_legs,
           (SELECT city.country FROM pattern_call p
