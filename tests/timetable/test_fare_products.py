@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from feed_make import FILES, read
 from kiti.platform.money import Money
-from kiti.timetable.fare_rules import AreaFares, OwnFare
+from kiti.timetable.fare_rules import AreaFares, OwnFare, Steps
 from kiti.timetable.gtfs.model import LegFares, LegRule, ProductPrice, Route, Stop
 from kiti.timetable.gtfs.products import passenger_type
 from kiti.timetable.model import BadFares, FareUse, PerKm
@@ -167,11 +167,62 @@ def test_a_fare_for_unknown_riders_alone_is_everybodys(tmp_path: Path):
         ("kids", "CHILD"), ("Crianças", "CHILD"), ("Bébé", "INFANT"), ("INFANTS", "INFANT"),
         ("student_card", "STUDENT"), ("Étudiant", "STUDENT"), ("Seniors 65+", "SENIOR"),
         ("aînés", "SENIOR"), ("", ""), ("reduced", ""), ("senior or student", ""),
-        ("adulthood", ""),
+        ("adulthood", ""), ("Non-student", ""), ("not a student", ""), ("tout sauf étudiants", ""),
+        ("Adult (18-64)", "ADULT"), ("Senior citizen", "SENIOR"), ("ex-pupils", ""),
     ],
 )  # fmt: skip
 def test_the_words_of_a_category_name_one_type_or_none(words: str, kind: str):
     assert passenger_type(words) == kind
+
+
+def test_a_category_says_who_it_is_for_by_its_name_before_its_id(tmp_path: Path):
+    tariff, _ = price(
+        tmp_path,
+        {
+            "rider_categories.txt": (
+                "rider_category_id,rider_category_name\nstudent,Non-student\nchild,\n"
+            ),
+            "fare_products.txt": PRODUCTS + "one,student,,100,NGN\ntwo,child,,40,NGN\n",
+            "fare_leg_rules.txt": RULES + "one\ntwo\n",
+        },
+    )
+    assert of_pair(tariff.fares, "LOS", "ABV") == {
+        ("STANDARD", "ADULT"): 10_000,
+        ("STANDARD", "CHILD"): 4_000,
+    }
+
+
+@pytest.mark.parametrize(
+    ("products", "fares"),
+    [
+        # One price of the product by its medium, one of another product: who knows the highest?
+        ("one,,card,10,NGN\none,,cash,5000.005,NGN\n", {}),
+        ("one,,,10,NGN\ntwo,,,5000.005,NGN\n", {}),
+        # Children whose fare cannot be read pay what adults do.
+        (
+            "one,a,,10,NGN\ntwo,c,,5000.005,NGN\none,c,,4,NGN\n",
+            {("STANDARD", "ADULT"): 1000},
+        ),
+        # Without a rival there just is no fare of the feed's.
+        ("one,,,5000.005,NGN\n", {}),
+    ],
+)
+def test_a_product_that_cannot_be_read_is_not_undercut_by_its_rivals(
+    tmp_path: Path, products: str, fares: dict[tuple[str, str], int]
+):
+    tariff, report = price(
+        tmp_path,
+        {
+            **RIDERS,
+            "fare_products.txt": PRODUCTS + products,
+            "fare_leg_rules.txt": RULES + "one\ntwo\n",
+        },
+    )
+    assert of_pair(tariff.fares, "LOS", "ABV") == fares
+    assert report.count(Code.BAD_FARE) == 1
+    has_rivals = not fares and products.count("\n") > 1
+    assert report.count(Code.FARE_UNREADABLE_RIVAL) == 3 * has_rivals
+    assert (tariff.per_km is None) == has_rivals
 
 
 RIVALS: Changes = {
@@ -324,7 +375,7 @@ def test_the_index_finds_what_a_filter_by_the_reference_finds(
     fares = LegFares(
         PRICES, tuple(rules), has_priority, {"A": origin, "B": destination}, {"R": network}
     )
-    found = set(AreaFares(fares).find(Route("R", "", "R", "BUS"), stops, 0, 1))
+    found = set(AreaFares(fares, Steps()).of_calls(Route("R", "", "R", "BUS"), stops)(0, 1))
     ride = [frozenset({network} - {""}), origin, destination]
     timed = [rule for rule in rules if rule.is_timed]
     wanted = [
@@ -338,6 +389,17 @@ def test_the_index_finds_what_a_filter_by_the_reference_finds(
     by_product = {one.product_id: one for one in PRICES}
     assert {one.fare_id for one in found} == {rule.product_id for rule in wanted}
     assert found == {OwnFare(rule.product_id, by_product[rule.product_id].price) for rule in wanted}
+
+
+def test_a_ride_with_many_areas_costs_no_more_than_the_rules_there_are():
+    many = frozenset(f"x{n}" for n in range(1500))
+    rules = tuple(LegRule("p", "", name, name) for name in sorted(many))
+    stops = [Stop(name, name, None, None, "UTC", "", is_boarding_point=True) for name in "AB"]
+    fares = LegFares(PRICES, rules, True, dict.fromkeys("AB", many), {})
+    find = AreaFares(fares, Steps(10_000)).of_calls(Route("R", "", "R", "BUS"), stops)
+    assert [one.fare_id for one in find(0, 1)] == ["p"]
+    with pytest.raises(BadFares, match="more than 10 steps"):
+        AreaFares(fares, Steps(10)).of_calls(Route("R", "", "R", "BUS"), stops)(0, 1)
 
 
 def test_without_fares_of_its_own_a_feed_is_sold_as_asked(tmp_path: Path):

@@ -6,6 +6,8 @@ import pytest
 
 from feed_make import FILES, read
 from kiti.timetable.gtfs.model import Call, Feed, Trip
+from kiti.timetable.model import NotAFeed, Window
+from kiti.timetable.planner import make_plan
 from kiti.timetable.remarks import Code
 
 
@@ -216,6 +218,56 @@ def test_exact_frequencies_run_at_each_headway_until_before_their_end(tmp_path: 
     assert the_trip(feed).runs_a_day == 4
     assert report.count(Code.FREQUENCY_TWICE) == 1
     assert report.count(Code.BAD_FREQUENCY) == 1
+
+
+def test_a_departure_that_would_be_called_as_another_trip_is_left_out(tmp_path: Path):
+    times = FILES["stop_times.txt"]
+    feed, report = read(
+        tmp_path,
+        {
+            "trips.txt": FILES["trips.txt"] + "R,daily,T@06:05:00\nR,daily,T@07:05:00\n"
+            "R,daily,U\nR,daily,U@09:00:00\nR,daily,U@9:30:00\n",
+            "stop_times.txt": times
+            + "".join(
+                line.replace("T,", f"{name},", 1) + "\n"
+                for name in ("T@06:05:00", "T@07:05:00", "U", "U@09:00:00", "U@9:30:00")
+                for line in times.splitlines()[1:]
+            ),
+            # T@07:05:00 runs by its frequencies, and so under no name of its own.
+            "frequencies.txt": (
+                "trip_id,start_time,end_time,headway_secs,exact_times\n"
+                "T,06:05:00,07:06:00,1800,1\nT@07:05:00,10:00:00,11:00:00,3600,1\n"
+                "U,09:00:00,09:10:00,1800,1\n"
+            ),
+        },
+    )
+    assert sorted(code for trip in feed.trips for code, _ in trip.departures()) == [
+        "T@06:05:00",
+        "T@06:35:00",
+        "T@07:05:00",
+        "T@07:05:00@10:00:00",
+        "U@09:00:00",
+        "U@9:30:00",
+    ]
+    assert [(one.trip_id, one.code, one.runs_a_day) for one in feed.left_out] == [
+        ("T", Code.FREQUENCY_CODE_TAKEN, 1),
+        ("U", Code.FREQUENCY_CODE_TAKEN, 1),
+    ]
+    # What the report counts is what is written: each code once.
+    day = date(2026, 11, 23)
+    plan = make_plan(feed, Window(day, day), shift=None, today=day, report=report)
+    assert plan.runs_count() == len({run.code for run in plan.runs()}) == 6
+    assert report.runs_in_calendar == 8
+    assert report.findings[Code.FREQUENCY_CODE_TAKEN].runs == 2
+
+
+def test_more_departures_than_a_city_has_are_refused_at_once(tmp_path: Path):
+    rows = "T,0:00:00,24:00:00,10,1\n" * 24
+    with pytest.raises(NotAFeed, match="over 200,000 departures a day"):
+        read(
+            tmp_path,
+            {"frequencies.txt": (f"trip_id,start_time,end_time,headway_secs,exact_times\n{rows}")},
+        )
 
 
 def test_a_frequency_speaks_of_the_first_stop_even_when_that_was_left_out(tmp_path: Path):

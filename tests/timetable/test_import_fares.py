@@ -176,13 +176,47 @@ def test_a_fare_of_another_agency_or_route_does_not_apply(tmp_path: Path):
                 "fare_id,price,currency_type,agency_id\nours,10,NGN,A\ntheirs,99,NGN,B\n"
                 "other,88,NGN,\nbad,1.234,NGN,\nworse,1,XQZ,\n"
             ),
-            "fare_rules.txt": "fare_id,route_id\nother,Q\nnone,R\n",
+            "fare_rules.txt": "fare_id,route_id\nother,Q\nnone,R\nbad,Q\nworse,Q\n",
         },
     )
     assert of_pair(tariff.fares) == {("STANDARD", "ADULT"): 1000}
     assert report.count(Code.BAD_FARE) == 2
     assert report.count(Code.FARE_RULE_WITHOUT_FARE) == 1
     assert report.count(Code.FARE_UNUSED) == 2
+
+
+UNREADABLE: Mapping[str, str] = {
+    "fare_attributes.txt": ATTRIBUTES + "lo,10.00,NGN,0,\nhi,5000.005,NGN,0,\n"
+}
+
+
+def test_a_rival_of_a_fare_that_cannot_be_read_is_not_sold(tmp_path: Path):
+    tariff, report = price(tmp_path, UNREADABLE)
+    assert (tariff.fares, tariff.per_km) == ({}, None)
+    assert report.count(Code.FARE_UNREADABLE_RIVAL) == report.count(Code.SEGMENT_WITHOUT_FARE) == 3
+    assert report.count(Code.BAD_FARE) == 1
+
+
+def test_a_csv_or_a_map_says_what_a_segment_with_an_unreadable_fare_costs(tmp_path: Path):
+    standard = FareUse("STANDARD", "ADULT")
+    source = FareSource("NGN", matrix={LOS_ABV: {"STANDARD": 7}})
+    tariff, _ = price(tmp_path, UNREADABLE, source)
+    assert tariff.fares == {(*LOS_ABV, "STANDARD", "ADULT"): 7}
+    tariff, report = price(tmp_path, UNREADABLE, fare_map={"lo": standard})
+    assert of_pair(tariff.fares) == {("STANDARD", "ADULT"): 1000}
+    assert report.count(Code.FARE_UNREADABLE_RIVAL) == 0
+    # The class that is not mapped would pay the standard fare, which is not known to be its own.
+    tariff, _ = price(tmp_path, UNREADABLE, fare_map={"lo": standard}, classes=("STANDARD", "VIP"))
+    assert (tariff.fares, tariff.per_km) == ({}, None)
+    tariff, _ = price(tmp_path, UNREADABLE, fare_map={"hi": standard})
+    assert (tariff.fares, tariff.per_km) == ({}, None)
+
+
+def test_a_fare_that_cannot_be_read_and_has_no_rival_is_none(tmp_path: Path):
+    tariff, report = price(tmp_path, {"fare_attributes.txt": ATTRIBUTES + "hi,5000.005,NGN,0,\n"})
+    assert (tariff.fares, tariff.per_km) == ({}, PER_KM.per_km)
+    assert report.count(Code.BAD_FARE) == 1
+    assert report.count(Code.FARE_UNREADABLE_RIVAL) == report.count(Code.FARE_UNUSED) == 0
 
 
 def test_a_fare_that_contains_zones_needs_all_of_them_passed(tmp_path: Path):

@@ -178,6 +178,12 @@ class Code(Enum):
         "of frequencies.txt with a headway only, of a trip with fixed departures too",
         "if the departures are fixed, say exact_times=1 there as well",
     )
+    FREQUENCY_CODE_TAKEN = Words(
+        Level.LEFT_OUT,
+        _TRIP,
+        "with departures of frequencies.txt that would be known as another trip is",
+        "a departure is known as TRIP@06:05:00: give the trip that is called so another trip_id",
+    )
     FREQUENCY_TWICE = Words(
         Level.LEFT_OUT, "departure time", "that frequencies.txt gives twice: one is kept"
     )
@@ -186,6 +192,19 @@ class Code(Enum):
         "fare",
         "of the feed that cannot be read",
         "a price is as 12.50, with no more decimals than its currency has, and not below zero",
+    )
+    FARE_UNREADABLE_RIVAL = Words(
+        Level.LEFT_OUT,
+        "segment",
+        "where a fare that cannot be read has rivals: none of them is used, for nobody knows which "
+        "is the highest, nor a price by the kilometre on that route",
+        "see BAD_FARE; or say what each fare is for: --fare FARE_ID=CLASS/TYPE",
+    )
+    ROUTE_WITH_TOO_MANY_FARES = Words(
+        Level.LEFT_OUT,
+        "route",
+        "with more than 50,000 fares from stop to stop: it is not sold",
+        "divide it into several routes in routes.txt",
     )
     FARE_RULE_WITHOUT_FARE = Words(
         Level.LEFT_OUT, "fare rule", "for a fare that the feed does not have"

@@ -6,6 +6,7 @@ Stops have ids of this module's making here, so that the rule that will price th
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from kiti.fares.model import (
@@ -21,13 +22,15 @@ from kiti.fares.model import (
 from kiti.platform.money import Money
 from kiti.timetable.fare_spread import FareSpreads
 from kiti.timetable.fares_csv import Matrix
-from kiti.timetable.gtfs.model import Feed, Pattern
+from kiti.timetable.gtfs.model import Feed, Pattern, Places
 from kiti.timetable.model import BadFares, FareUse, PerKm
-from kiti.timetable.own_fares import Fares, OwnFareBook, OwnFares, own_fare_ids
+from kiti.timetable.own_fares import Fares, OwnFareBook, OwnFares, TooManyFares, own_fare_ids
 from kiti.timetable.remarks import Code, counted
 from kiti.timetable.report import Report
 
 _NO_ID = UUID(int=0)
+# The minibuses of a whole city have 150,000; each takes some ten microseconds.
+SEGMENTS_MAX: Final = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +81,43 @@ def make_tariffs(
     classes: Sequence[str],
     patterns: Sequence[Pattern],
     report: Report,
+    segments_max: int = SEGMENTS_MAX,
 ) -> Tariffs:
     """Price every route of the feed for a layout with these classes.
 
-    `patterns` are those that run: their segments without a fare are remarked.
+    `patterns` are those that run: their segments without a fare are remarked. A route with more
+    fares than a table takes has none.
 
     Raises:
-        BadFares: a mapped fare is none of the feed's, or of a class that the layout lacks; a route
-            has more fares than Kiti takes; nothing has a fare.
+        BadFares: a mapped fare is none of the feed's, or of a class that the layout lacks; nothing
+            has a fare; or it all takes too long to work out.
     """
     _check_map(feed, fare_map, classes)
+    by_route = _by_route(feed.patterns)
+    count = sum(one.count_segments() for of_route in by_route.values() for one in of_route)
+    if count > segments_max:
+        raise BadFares(
+            f"the feed has {count:,} segments to price; {segments_max:,} at most: import it in "
+            "parts"
+        )
     in_matrix = {name for fares in (source.matrix or {}).values() for name in fares}
     for name in sorted(in_matrix - set(classes)):
         report.note(Code.CLASS_NOT_IN_LAYOUT, name)
-    by_route: dict[str, list[Pattern]] = {}
-    for pattern in feed.patterns:
-        by_route.setdefault(pattern.route_id, []).append(pattern)
     book = OwnFareBook(feed, fare_map, classes, report)
     open_tariff = Tariff(report.feed, source.currency, {}, source.per_km)
     tariffs: dict[str, Tariff] = {}
     for route_id, of_route in by_route.items():
-        own = book.of_route(feed.routes[route_id], of_route)
-        if own is None and source.matrix is None:
-            tariffs[route_id] = open_tariff
+        name = f"{report.feed} {route_id}"[:200]
+        try:
+            own = book.of_route(feed.routes[route_id], of_route)
+            if own is None and source.matrix is None:
+                tariffs[route_id] = open_tariff
+            else:
+                tariffs[route_id] = _tariff(name, own, source, of_route)
+        except TooManyFares:
+            report.note(Code.ROUTE_WITH_TOO_MANY_FARES, route_id)
+            tariffs[route_id] = Tariff(name, source.currency, {}, None)
         else:
-            tariffs[route_id] = _tariff(f"{report.feed} {route_id}"[:200], own, source, of_route)
             if own is not None and own.currency != source.currency:
                 report.note(Code.OWN_FARES_WIN, f"{route_id} ({own.currency})")
     book.remark_unused()
@@ -115,7 +130,7 @@ def make_tariffs(
             "give --fares, or --per-km with --minimum: the feed has no fares of its own "
             "for any of its segments"
         )
-    _remark_unused_rows(source.matrix or {}, feed.patterns, report)
+    _remark_unused_rows(source.matrix or {}, by_route, report)
     sold = _sold_patterns(feed, tariffs, patterns, classes, report)
     report.fares = list(_summary(tariffs, source))
     return Tariffs(tariffs, sold)
@@ -167,13 +182,24 @@ def _tariff(
     fares: Fares = {} if own is None else dict(own.fares)
     currency = source.currency if own is None else own.currency
     if currency == source.currency and source.matrix is not None:
-        for pair in set(_pairs(patterns)) - (set() if own is None else own.pairs):
-            for seat_class, minor in source.matrix.get(pair, {}).items():
-                fares[*pair, seat_class, PassengerType.ADULT] = minor
-    per_km = source.per_km if currency == source.currency else None
+        priced = set() if own is None else own.pairs
+        for pair in _pairs(patterns):
+            if pair in source.matrix and pair not in priced:
+                for seat_class, minor in source.matrix[pair].items():
+                    fares[*pair, seat_class, PassengerType.ADULT] = minor
     if len(fares) > FARES_MAX:
-        raise BadFares(f"{name} has {len(fares):,} fares; {FARES_MAX:,} at most")
-    return Tariff(name, currency, fares, per_km)
+        raise TooManyFares
+    # By the kilometre a segment whose own fares are unclear could cost less than any of them.
+    is_open = currency == source.currency and (own is None or not own.is_unclear)
+    return Tariff(name, currency, fares, source.per_km if is_open else None)
+
+
+def _by_route(patterns: Sequence[Pattern]) -> dict[str, list[Pattern]]:
+    """Of each route the patterns that differ in their segments, in order."""
+    found: dict[str, dict[Places, Pattern]] = {}
+    for pattern in patterns:
+        found.setdefault(pattern.route_id, {}).setdefault(pattern.places, pattern)
+    return {route_id: list(of_route.values()) for route_id, of_route in found.items()}
 
 
 def _pairs(patterns: Sequence[Pattern]) -> Iterator[tuple[str, str]]:
@@ -182,10 +208,12 @@ def _pairs(patterns: Sequence[Pattern]) -> Iterator[tuple[str, str]]:
             yield pattern.calls[first].stop_id, pattern.calls[last].stop_id
 
 
-def _remark_unused_rows(matrix: Matrix, patterns: Sequence[Pattern], report: Report) -> None:
+def _remark_unused_rows(
+    matrix: Matrix, by_route: Mapping[str, Sequence[Pattern]], report: Report
+) -> None:
     if not matrix:
         return
-    joined = set(_pairs(patterns))
+    joined = {pair for patterns in by_route.values() for pair in _pairs(patterns) if pair in matrix}
     for pair, fares in matrix.items():
         if pair not in joined:
             report.note(Code.FARE_ROW_UNUSED, " to ".join(pair), count=len(fares))
@@ -200,36 +228,42 @@ def _sold_patterns(
 ) -> frozenset[int]:
     """The patterns with a segment that some class has a fare for; what has none is remarked."""
     ids = {stop_id: UUID(int=at) for at, stop_id in enumerate(feed.stops, start=1)}
-    sold: set[int] = set()
-    seen: dict[tuple[str, str, str], bool] = {}
-    tables = {name: _table(tariff, ids) for name, tariff in tariffs.items()}
     main = STANDARD if STANDARD in classes else classes[0]
     spreads = FareSpreads(main)
-    for pattern in patterns:
-        table = tables[pattern.route_id]
-        for origin, destination in _pairs([pattern]):
-            key = pattern.route_id, origin, destination
-            if key not in seen:
-                km = distance_km(feed.stops[origin], feed.stops[destination])
-                fares = {
-                    name: table.fare(
-                        ids[origin], ids[destination], name, PassengerType.ADULT, km=km
-                    )
-                    for name in classes
-                }
-                priced = sum(fare is not None for fare in fares.values())
-                seen[key] = priced > 0
-                text = f"{origin} to {destination} (route {pattern.route_id})"
-                if priced < len(classes):
-                    code = Code.CLASS_WITHOUT_FARE if priced else Code.SEGMENT_WITHOUT_FARE
-                    report.note(code, text)
-                if (fare := fares[main]) is not None:
-                    is_by_km = _is_by_km(table, ids[origin], ids[destination], main)
-                    spreads.add(fare, text, minimum_minor=table.minimum_minor if is_by_km else None)
-            if seen[key]:
-                sold.add(pattern.number)
+    sold: set[tuple[str, Places]] = set()
+    for route_id, of_route in _by_route(patterns).items():
+        table = _table(tariffs[route_id], ids)
+        seen: dict[tuple[str, str], bool] = {}
+        for pattern in of_route:
+            is_sold = False
+            for pair in _pairs([pattern]):
+                if pair not in seen:
+                    origin, destination = pair
+                    km = distance_km(feed.stops[origin], feed.stops[destination])
+                    fares = {
+                        name: table.fare(
+                            ids[origin], ids[destination], name, PassengerType.ADULT, km=km
+                        )
+                        for name in classes
+                    }
+                    priced = sum(fare is not None for fare in fares.values())
+                    seen[pair] = priced > 0
+                    text = f"{origin} to {destination} (route {route_id})"
+                    if priced < len(classes):
+                        code = Code.CLASS_WITHOUT_FARE if priced else Code.SEGMENT_WITHOUT_FARE
+                        report.note(code, text)
+                    if (fare := fares[main]) is not None:
+                        is_by_km = _is_by_km(table, ids[origin], ids[destination], main)
+                        spreads.add(
+                            fare, text, minimum_minor=table.minimum_minor if is_by_km else None
+                        )
+                is_sold = is_sold or seen[pair]
+            if is_sold:
+                sold.add((route_id, pattern.places))
     spreads.tell(report)
-    return frozenset(sold)
+    return frozenset(
+        pattern.number for pattern in patterns if (pattern.route_id, pattern.places) in sold
+    )
 
 
 def _is_by_km(table: FareTable, origin: UUID, destination: UUID, seat_class: str) -> bool:

@@ -1,5 +1,6 @@
 """fare_attributes.txt and fare_rules.txt: a feed's own fares, as GTFS v1 tells them."""
 
+from collections.abc import Container
 from typing import Final
 
 from kiti.platform.money import Money
@@ -17,12 +18,12 @@ _RULES: Final = Columns(
 
 
 def read_fares(source: Source) -> tuple[FeedFare, ...]:
-    """The feed's own fares in the order of their file; none when it has none.
+    """The feed's own fares in the order of their file, those that cannot be read too.
 
     Raises:
         NotAFeed: a file is there and cannot be read.
     """
-    prices: dict[str, tuple[Money, str]] = {}
+    prices: dict[str, tuple[Money | None, str]] = {}
     for line, (fare_id, price, currency, agency_id) in source.rows("fare_attributes.txt", _FARES):
         place = f"fare_attributes.txt line {line}"
         if not source.is_new_id(place, fare_id, prices):
@@ -30,7 +31,6 @@ def read_fares(source: Source) -> tuple[FeedFare, ...]:
         amount = to_money(price, currency) if is_currency(currency) else None
         if amount is None:
             source.report.note(Code.BAD_FARE, f"{place}: {fare_id}")
-            continue
         prices[fare_id] = (amount, agency_id)
     rules = _rules(source, prices)
     return tuple(
@@ -39,7 +39,7 @@ def read_fares(source: Source) -> tuple[FeedFare, ...]:
     )
 
 
-def _rules(source: Source, prices: dict[str, tuple[Money, str]]) -> dict[str, list[FareRule]]:
+def _rules(source: Source, prices: Container[str]) -> dict[str, list[FareRule]]:
     """Rules by fare. Rows that differ in contains_id alone are one rule with several zones."""
     found: dict[tuple[str, str, str, str], set[str]] = {}
     for line, (fare_id, route_id, origin, destination, contains) in source.rows(

@@ -96,6 +96,10 @@ class Call:
     drop_off: bool
 
 
+# Of each call the stop, and whether one may board and alight there.
+Places = tuple[tuple[str, bool, bool], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """The calls that trips of one route share; `number` is its place in the feed's list."""
@@ -103,6 +107,19 @@ class Pattern:
     number: int
     route_id: str
     calls: tuple[Call, ...]
+
+    @property
+    def places(self) -> Places:
+        """Where it calls and what one may do there; of equal places the segments are equal."""
+        return tuple((call.stop_id, call.pickup, call.drop_off) for call in self.calls)
+
+    def count_segments(self) -> int:
+        """How many `segments` gives."""
+        total = after = 0
+        for call in reversed(self.calls):
+            total += after if call.pickup else 0
+            after += call.drop_off
+        return total
 
     def segments(self) -> Iterator[tuple[int, int]]:
         """Positions (boarding, alighting) of every segment that a passenger may ride."""
@@ -173,10 +190,13 @@ class FareRule:
 
 @dataclass(frozen=True, slots=True)
 class FeedFare:
-    """One of the feed's own fares (GTFS v1), with its rules; none: valid everywhere."""
+    """One of the feed's own fares (GTFS v1), with its rules; none: valid everywhere.
+
+    `price` None: it cannot be read, and so nobody knows what it would be among its rivals.
+    """
 
     fare_id: str
-    price: Money
+    price: Money | None
     agency_id: str
     rules: tuple[FareRule, ...]
 
@@ -185,12 +205,13 @@ class FeedFare:
 class ProductPrice:
     """What a fare product (GTFS v2) costs one kind of rider.
 
-    `passenger_type` "": anyone, or a rider category that names no type of passenger. A price that
-    `is_spare` counts only where its product is mapped: the product has one for other riders.
+    `price` None: it cannot be read. `passenger_type` "": anyone, or a rider category that names no
+    type of passenger. A price that `is_spare` counts only where its product is mapped: the product
+    has one for other riders.
     """
 
     product_id: str
-    price: Money
+    price: Money | None
     passenger_type: str
     is_spare: bool = False
 

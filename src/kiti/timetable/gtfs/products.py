@@ -35,7 +35,7 @@ _ANY_OF_SEVERAL: Final = Columns(
     ("from_leg_group_id", "to_leg_group_id", "fare_transfer_type", "from_network_id"), required=0
 )
 
-# Words in the ids and names of rider categories, in the languages that feeds are written in here.
+# Words that name rider categories, in the languages that feeds are written in here.
 _TYPE_WORDS: Final = {
     PassengerType.ADULT: {"adult", "adulte", "adulto", "regular", "general", "standard", "full"},
     PassengerType.CHILD: {"child", "children", "kid", "enfant", "crianca", "nino", "mtoto"},
@@ -43,6 +43,12 @@ _TYPE_WORDS: Final = {
     PassengerType.STUDENT: {"student", "pupil", "etudiant", "estudante", "mwanafunzi"},
     PassengerType.SENIOR: {"senior", "elderly", "pensioner", "aine", "idoso", "mzee"},
 }
+# Words beside them that change nothing; any other ("non", "except") may mean somebody else.
+_PLAIN_WORDS: Final = {
+    "card", "cat", "category", "categorie", "citizen", "fare", "passager", "passenger", "person",
+    "plein", "price", "rider", "s", "tarif", "tariff", "tarifa", "ticket", "traveler", "traveller",
+    "yr", "year",
+}  # fmt: skip
 
 
 def read_leg_fares(
@@ -75,46 +81,58 @@ def _categories(source: Source) -> dict[str, str]:
     found: dict[str, str] = {}
     for line, (category_id, name, is_default) in source.rows("rider_categories.txt", _CATEGORIES):
         if source.is_new_id(f"rider_categories.txt line {line}", category_id, found):
-            kind = passenger_type(f"{category_id} {name}")
+            kind = passenger_type(name) if name else passenger_type(category_id)
             found[category_id] = kind or (PassengerType.ADULT if is_default == "1" else "")
     return found
 
 
 def passenger_type(text: str) -> str:
-    """The one type of passenger that these words name; "" when none or several."""
+    """The one type of passenger that these words name and nothing else; "" when it is not plain."""
     plain = unicodedata.normalize("NFKD", text.lower())
     letters = "".join(mark for mark in plain if not unicodedata.combining(mark))
     words = {word.removesuffix("s") for word in re.split(r"[^a-z]+", letters)}
     kinds = [kind for kind, names in _TYPE_WORDS.items() if words & names]
-    return kinds[0] if len(kinds) == 1 else ""
+    named = {name for kind in kinds for name in _TYPE_WORDS[kind]}
+    is_plain = words <= named | _PLAIN_WORDS | {""}
+    return kinds[0] if len(kinds) == 1 and is_plain else ""
 
 
 def _products(source: Source, categories: Mapping[str, str]) -> list[ProductPrice]:
-    """The prices by product and category; of several media the highest of each currency."""
+    """The prices by product and category; of several media the highest of each currency.
+
+    Where one of them cannot be read there is one without a price as well.
+    """
     amounts: dict[tuple[str, str, str], set[int]] = {}
+    unreadable: dict[tuple[str, str], None] = {}
     for line, values in source.rows("fare_products.txt", _PRODUCTS):
         product_id, amount, currency, category_id, _medium = values
         price = to_money(amount, currency) if is_currency(currency) else None
         if price is None or to_id(product_id) is None:
             source.report.note(Code.BAD_FARE, f"fare_products.txt line {line}: {product_id}")
+            if to_id(product_id) is not None:
+                unreadable[product_id, category_id] = None
             continue
         key = product_id, category_id, currency
         amounts.setdefault(key, set()).add(price.amount_minor)
     told = {
         product_id
-        for product_id, category_id, _ in amounts
+        for product_id, category_id in (*(key[:2] for key in amounts), *unreadable)
         if not category_id or categories.get(category_id)
     }
-    out: list[ProductPrice] = []
-    for (product_id, category_id, currency), several in amounts.items():
-        if len(several) > 1:
-            source.report.note(Code.FARE_BY_MEDIUM, product_id)
+
+    def priced(product_id: str, category_id: str, price: Money | None) -> ProductPrice:
         kind = categories.get(category_id, "")
         is_spare = bool(category_id) and not kind and product_id in told
         if is_spare:
             source.report.note(Code.RIDER_CATEGORY_UNKNOWN, f"{product_id} for {category_id}")
-        out.append(ProductPrice(product_id, Money(max(several), currency), kind, is_spare))
-    return out
+        return ProductPrice(product_id, price, kind, is_spare)
+
+    out: list[ProductPrice] = []
+    for (product_id, category_id, currency), several in amounts.items():
+        if len(several) > 1:
+            source.report.note(Code.FARE_BY_MEDIUM, product_id)
+        out.append(priced(product_id, category_id, Money(max(several), currency)))
+    return out + [priced(*key, None) for key in unreadable]
 
 
 def _rules(source: Source, product_ids: set[str]) -> list[LegRule]:

@@ -1,6 +1,6 @@
 """trips.txt and frequencies.txt: what runs, on which days, on which pattern of calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +23,7 @@ from kiti.timetable.gtfs.stop_times import (
     is_drop_off,
     is_pickup,
 )
-from kiti.timetable.gtfs.values import to_number, to_seconds
+from kiti.timetable.gtfs.values import to_clock, to_number, to_seconds
 from kiti.timetable.model import NotAFeed
 from kiti.timetable.remarks import Code
 
@@ -35,7 +35,8 @@ _EXACT: Final = "1"
 _HEADWAY_MAX_S: Final = 24 * 3600
 # A trip every nine seconds all day long: what leaves more often is a mistake.
 _RUNS_A_DAY_MAX: Final = 10_000
-_DEPARTURES_MAX: Final = 5_000_000
+# A city's minibuses; of more, each to be put on sale, a few lines could ask for hours of work.
+_DEPARTURES_MAX: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,15 @@ class TripRow:
 
 @dataclass(slots=True)
 class Frequencies:
-    """frequencies.txt by trip: the exact ones, and which trips have others or unreadable ones."""
+    """frequencies.txt by trip: the exact ones, and which trips have others or unreadable ones.
+
+    `taken` are times at which a departure would be known as some other trip is.
+    """
 
     exact: dict[str, list[Frequency]] = field(default_factory=dict[str, list[Frequency]])
     inexact: dict[str, int] = field(default_factory=dict[str, int])
     unreadable: set[str] = field(default_factory=set[str])
+    taken: dict[str, set[int]] = field(default_factory=dict[str, set[int]])
 
     def of_trip(self, trip_id: str) -> list[Frequency]:
         """Its exact ones; none when frequencies.txt says nothing of it.
@@ -69,6 +74,14 @@ class Frequencies:
         if given_runs(exact) > _RUNS_A_DAY_MAX:
             raise UnusableTrip(Code.FREQUENCY_TOO_OFTEN)
         return exact
+
+    def take_codes(self, trip_ids: Iterable[str]) -> None:
+        """Keep what departures cannot be called: a trip without fixed ones is known by its id."""
+        for trip_id in trip_ids:
+            base, _, clock = trip_id.rpartition("@")
+            at = to_seconds(clock)
+            if at is not None and to_clock(at) == clock and trip_id not in self.exact:
+                self.taken.setdefault(base, set()).add(at)
 
 
 def read_trip_rows(source: Source) -> dict[str, TripRow]:
@@ -111,6 +124,7 @@ def read_frequencies(source: Source, trip_ids: frozenset[str]) -> Frequencies:
             found.inexact[trip_id] = found.inexact.get(trip_id, 0) + 1
     for trip_id in found.inexact.keys() & found.exact.keys():
         source.report.note(Code.FREQUENCY_PART, f"trip {trip_id}", count=found.inexact[trip_id])
+    found.take_codes(trip_ids)
     return found
 
 
@@ -157,7 +171,15 @@ class TripBuilder:
         except UnusableTrip as error:
             self._leave_out(row, error.code)
             return
-        times = tuple(sorted(frequency_times(frequencies)))
+        given = frequency_times(frequencies)
+        taken = given & self._frequencies.taken.get(row.trip_id, set())
+        if repeated := given_runs(frequencies) - len(given):
+            self._source.report.note(Code.FREQUENCY_TWICE, f"trip {row.trip_id}", count=repeated)
+        if taken:
+            code = Code.FREQUENCY_CODE_TAKEN
+            self.left_out.append(LeftOut(row.trip_id, row.service_id, code, len(taken)))
+            if taken == given:
+                return
         self.trips.append(
             Trip(
                 trip_id=row.trip_id,
@@ -165,11 +187,9 @@ class TripBuilder:
                 service_id=row.service_id,
                 departure_s=calls[0][3],
                 lead_s=lead_s,
-                times=times,
+                times=tuple(sorted(given - taken)),
             )
         )
-        if repeated := given_runs(frequencies) - len(times):
-            self._source.report.note(Code.FREQUENCY_TWICE, f"trip {row.trip_id}", count=repeated)
 
     def _leave_out(self, row: TripRow, code: Code) -> None:
         """The remark itself is made when it is known how many runs the trip would have had."""
