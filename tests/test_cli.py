@@ -6,6 +6,8 @@ import os
 import re
 import secrets
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
@@ -15,7 +17,8 @@ import pytest
 
 from booking_make import hold, make_request, make_stock
 from cluster import Cluster
-from kiti.cli import run
+from kiti.cli import COMMANDS as COMMANDS_AT
+from kiti.cli import app, run
 from kiti.platform.db import connect
 from kiti.platform.migrate import migrate, migrations
 from product_process import Ran, environment, run_kiti
@@ -57,6 +60,8 @@ COMMANDS = {
     "user": ("create",),
     "user create": ("--email", "--role", "--operator", "--password-stdin"),
     "sandbox": ("--port",),
+    "trip": ("list", "show", "close", "reopen", "cancel"),
+    "trip list": ("--operator", "--feed", "--date", "--limit"),
 }  # fmt: skip
 
 
@@ -141,6 +146,26 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert shown.err == ""
 
 
+def test_the_first_line_of_help_is_what_the_command_says_of_itself():
+    for name, (place, text) in COMMANDS_AT.items():
+        command = app[name].default_command
+        if name not in {"demo", "review"} and command is not None:  # groups, with one of their own
+            assert text == (command.__doc__ or "").splitlines()[0], place
+
+
+def test_help_and_a_look_at_a_trip_do_not_wait_for_the_server_to_be_imported():
+    heavy = ("fastapi", "kiti.app.serving", "kiti.payments.gateways.stripe", "kiti.timetable.gtfs")
+    for command in ("--help", "trip --help"):
+        code = (
+            f"import sys; from kiti.cli import run; run({command.split()!r}); "
+            f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stderr == "[]\n", command
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -153,11 +178,13 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         ("serve --workers many", "--workers"),
         ("demo --port 65536", "65535"),
         ("sandbox --port 70000", "65535"),
-        ("job", "--name"),
+        ("job", "NAME is missing"),
         ("user create --role passenger", "--email"),
         ("user create --email a@kiti.example --role king", '"king"'),
         ("user create --email a@kiti.example --role agent --operator 7", "--operator"),
-        ("import gtfs", "--file is missing"),
+        ("import gtfs", "FILE is missing"),
+        ("trip show x", "x is no trip id: see `kiti trip list`"),
+        ("review keep x", "x is no trip id: see `kiti trip list`"),
         ("import gtfs f.zip --currency NGN", "--layout is missing; `kiti import gtfs --help`"),
         ("import gtfs f.zip --layout", "--layout needs a value"),
         ("import gtfs f.zip --layout l", "--currency"),
@@ -165,6 +192,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         ("import gtfs f.zip --layout l --currency NGN --to tomorrow", "tomorrow"),
         ("import gtfs f.zip --layout l --currency NGN --per-km ten", "ten"),
         ("import gtfs f.zip --layout l --currency NGN --per-km 1.5", "1.5"),
+        ("import gtfs f.zip --layout l --currency NGN --per-km -60", "must not be below 0"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_told_in_one_line(

@@ -1,6 +1,7 @@
 """`kiti trip`: one trip from the command line."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
@@ -57,6 +58,20 @@ async def test_a_trip_is_shown_closed_opened_and_cancelled(
 
     shown = said("show", trip_id)
     assert "on sale; sales close" in shown
+    (line,) = said("list").splitlines()
+    first, at, *rest = line.split("  ")
+    assert first == trip_id
+    # Everything on the clock of the first stop.
+    assert f"leaves {at.replace(' ', 'T')}:00+" in shown
+    assert set(re.findall(r"T[0-9:]{8}(\S+)", shown)) == {"+01:00"}
+    code, ends, seats, status = rest
+    assert (seats, status) == ("0 sold, 2 held, 8 free", "on sale")
+    assert f": {ends}" in shown.splitlines()[0]
+    feed = re.search(r"^feed (\S+), code \S+$", shown, re.MULTILINE)
+    assert feed is not None
+    assert said("list", "--operator", code, "--feed", feed[1], "--date", at[:10]) == f"{line}\n"
+    for nothing in (("--operator", "x"), ("--feed", "x"), ("--date", "2020-01-01")):
+        assert said("list", *nothing) == "no trips\n"
     assert "held: 1 booking, 2 seats" in shown
     assert said("close", trip_id) == "closed; its bookings stay\n"
     assert "closed by hand" in said("show", trip_id)

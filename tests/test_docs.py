@@ -38,7 +38,8 @@ def test_every_command_is_in_the_readme() -> None:
                  "import timetable", "template timetable", "template fares", "schedule list",
                  "schedule show", "holidays add", "holidays remove", "holidays list",
                  "import gtfs", "job", "audit",
-                 "doctor", "user create", "sandbox", "trip show", "trip close", "trip reopen",
+                 "doctor", "user create", "sandbox", "trip list", "trip show", "trip close",
+                 "trip reopen",
                  "trip cancel", "operator policy", "operator commission", "agent float",
                  "agent remit",
                  "review", "review keep", "review move"):  # fmt: skip

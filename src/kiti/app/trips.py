@@ -1,11 +1,14 @@
-"""`kiti trip`: an operator's decisions about one trip, from the command line."""
+"""`kiti trip`: which trips there are, and decisions about one, from the command line."""
 
 import sys
+from dataclasses import dataclass
+from datetime import date, datetime
 from uuid import UUID
 
 from kiti.app.database import on_database
 from kiti.booking import closing
 from kiti.booking.closing import TripSales
+from kiti.booking.listing import ListedTrip, TripSource, get_source, list_trips
 from kiti.checkout.trip_cancelling import (
     BookingsLeft,
     Cancellation,
@@ -17,6 +20,7 @@ from kiti.checkout.trip_cancelling import (
 from kiti.config import Settings
 from kiti.network.model import TripSheet
 from kiti.network.service import Catalogue
+from kiti.network.times import zone_of
 from kiti.platform.db import Database
 from kiti.timetable.remarks import counted
 
@@ -83,21 +87,61 @@ def show(settings: Settings, trip_id: UUID) -> int:
         NoSuchTrip.
     """
 
-    async def work(db: Database) -> tuple[TripSheet, TripSales, Cancellation | None]:
+    async def work(db: Database) -> _Shown:
         async with db.connection() as conn:
-            return (
+            return _Shown(
                 await Catalogue().sheet(conn, trip_id),
+                await get_source(conn, trip_id=trip_id),
                 await closing.read_sales(conn, trip_id=trip_id),
                 await find_cancellation(conn, trip_id=trip_id),
             )
 
-    sheet, sales, cancellation = on_database(settings, work)
-    sys.stdout.write("".join(f"{line}\n" for line in _lines(sheet, sales, cancellation)))
+    shown = on_database(settings, work)
+    sys.stdout.write("".join(f"{line}\n" for line in _lines(shown)))
     return 0
 
 
-def _lines(sheet: TripSheet, sales: TripSales, cancellation: Cancellation | None) -> list[str]:
+def show_all(
+    settings: Settings, *, operator: str | None, feed: str | None, on: date | None, limit: int
+) -> int:
+    """Print trips of a service date or, None, those ahead: a line each, by departure."""
+
+    async def work(db: Database) -> list[ListedTrip]:
+        async with db.connection() as conn:
+            return await list_trips(conn, operator_code=operator, feed=feed, on=on, limit=limit + 1)
+
+    found = on_database(settings, work)
+    for trip in found[:limit]:
+        departs = trip.starts_at.astimezone(zone_of(trip.timezone))
+        sys.stdout.write(
+            f"{trip.trip_id}  {departs:%Y-%m-%d %H:%M}  {trip.operator_code}  "
+            f"{trip.origin} to {trip.destination}  {trip.sold} sold, {trip.held} held, "
+            f"{trip.free} free  {trip.status.replace('_', ' ')}\n"
+        )
+    if not found:
+        sys.stdout.write("no trips\n")
+    elif len(found) > limit:
+        sys.stdout.write("and more: see --limit, --date, --operator, --feed\n")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A trip as it stands."""
+
+    sheet: TripSheet
+    source: TripSource
+    sales: TripSales
+    cancellation: Cancellation | None
+
+
+def _lines(shown: _Shown) -> list[str]:
+    sheet, sales, cancellation = shown.sheet, shown.sales, shown.cancellation
     first, last = sheet.calls[0], sheet.calls[-1]
+
+    def clock(instant: datetime) -> str:
+        return instant.astimezone(zone_of(first.timezone)).isoformat(timespec="seconds")
+
     state = sales.state
     status = state.status.replace("_", " ")
     if state.status == "on_sale" and state.sales_close_at <= state.now:
@@ -106,8 +150,9 @@ def _lines(sheet: TripSheet, sales: TripSales, cancellation: Cancellation | None
         status = f"closed by {state.closed_by.replace('_', ' ')}"
     out = [
         f"{sheet.operator_name}: {first.name} to {last.name}",
-        f"leaves {first.local_departure.isoformat()} (service date {sheet.service_date})",
-        f"{status}; sales close {state.sales_close_at.isoformat()}",
+        f"feed {shown.source.feed}, code {shown.source.code}",
+        f"leaves {clock(first.departs_at)} (service date {sheet.service_date})",
+        f"{status}; sales close {clock(state.sales_close_at)}",
         f"{counted(len(sheet.layout.seats), 'seat')}, {counted(sheet.n_legs, 'leg')}",
     ]
     out += [
@@ -116,7 +161,7 @@ def _lines(sheet: TripSheet, sales: TripSales, cancellation: Cancellation | None
     ]
     if cancellation is not None:
         done = cancellation.done_at
-        ended = "bookings are still to be ended" if done is None else f"done {done.isoformat()}"
-        out.append(f"cancelled {cancellation.cancelled_at.isoformat()}: {cancellation.reason}")
+        ended = "bookings are still to be ended" if done is None else f"done {clock(done)}"
+        out.append(f"cancelled {clock(cancellation.cancelled_at)}: {cancellation.reason}")
         out.append(ended)
     return out

@@ -2,24 +2,54 @@
 
 import json
 import sys
+from typing import Final
 
 import asyncpg
 import cyclopts
 
-from kiti.cli.accounts import user
-from kiti.cli.books import ledger
-from kiti.cli.operators import agent, operator
-from kiti.cli.running import app
-from kiti.cli.timetable import holidays, importer, schedule, template
-from kiti.cli.trips import review, trip
 from kiti.config import ConfigurationError
 from kiti.platform.errors import DomainError
 from kiti.platform.migrate import SchemaDrift
 from kiti.platform.postgres import EmbeddedPostgresError
 from kiti.timetable.model import ImportRefused
 
-for group in (importer, template, schedule, holidays, trip, review, ledger, user, operator, agent):
-    app.command(group)
+app = cyclopts.App(name="kiti", help="Sells seats on buses, ferries and trains.")
+# Where each command is, and its first line of help. Its module is imported when it is called for:
+# that of the server alone takes over a second, which `kiti trip show` need not wait for.
+COMMANDS: Final = {
+    "serve": (
+        "running:serve",
+        "Serve HTTP; with --with-worker also run the jobs. A child that dies is started again.",
+    ),
+    "worker": ("running:worker", "Run the jobs and the schedules."),
+    "demo": ("running:demo", "The whole product with a demo network and simulated gateways."),
+    "migrate": (
+        "upkeep:migrate_schema",
+        "Bring the schema up to date; safe when several start at once.",
+    ),
+    "job": ("running:job", "Run one background job now."),
+    "audit": (
+        "upkeep:audit",
+        "Check every invariant on the live database; 1 with the rows that break them.",
+    ),
+    "doctor": (
+        "upkeep:doctor",
+        "Configuration, database, migrations, gateways, clock: each ok, or what to do.",
+    ),
+    "sandbox": ("running:sandbox", "The simulated gateways on their own."),
+    "import": ("timetable:importer", "Bring a timetable in."),
+    "template": ("timetable:template", "Spreadsheets to fill in, on stdout."),
+    "schedule": ("timetable:schedule", "Departures kept as rules."),
+    "holidays": ("timetable:holidays", "Public holidays, of a country or one operator."),
+    "trip": ("trips:trip", "Trips: which there are, how one stands, its sales, its end."),
+    "review": ("trips:review", "Trips that changed after somebody had booked them."),
+    "ledger": ("books:ledger", "The books: every movement of money, twice."),
+    "user": ("accounts:user", "Accounts."),
+    "operator": ("operators:operator", "Operators: what they give back, and the commission."),
+    "agent": ("operators:agent", "Agents: the cash that they took for us."),
+}
+for _name, (_place, _help) in COMMANDS.items():
+    app.command(f"kiti.cli.{_place}", name=_name, help=_help)
 
 
 def main() -> None:
@@ -68,6 +98,8 @@ def _missing(error: cyclopts.MissingArgumentError) -> str:
     """What is not there, and whether it is the option or only its value."""
     command = " ".join(("kiti", *(error.command_chain or ())))
     name = error.argument.name if error.argument else "an argument"
+    if error.argument is not None and error.argument.index is not None:
+        name = name.lstrip("-").upper()
     is_named = error.argument is not None and error.argument.tokens
     what = f"{name} needs a value" if error.keyword or is_named else f"{name} is missing"
     return f"{what}; `{command} --help` shows all"

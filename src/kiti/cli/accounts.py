@@ -9,7 +9,7 @@ from kiti.app import accounts
 from kiti.cli.options import Flag, settings
 from kiti.identity.model import Role
 
-user = App(name="user", help="Accounts.")
+user = App(name="user")
 
 
 @user.command

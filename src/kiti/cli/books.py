@@ -9,7 +9,7 @@ from kiti.app import books
 from kiti.cli.options import AsJson, settings
 from kiti.ledger.model import Kind
 
-ledger = App(name="ledger", help="The books: every movement of money, twice.")
+ledger = App(name="ledger")
 
 
 @ledger.command

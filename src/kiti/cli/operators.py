@@ -8,8 +8,8 @@ from cyclopts import App, Parameter, validators
 from kiti.app import agents, operators
 from kiti.cli.options import settings
 
-operator = App(name="operator", help="Operators: what they give back, and the commission.")
-agent = App(name="agent", help="Agents: the cash that they took for us.")
+operator = App(name="operator")
+agent = App(name="agent")
 
 PerMille = Annotated[int | None, Parameter(validator=validators.Number(gte=0, lte=1000))]
 Amount = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=10**15))]

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from typing import Annotated
+from uuid import UUID
 
 from cyclopts import Parameter, Token, validators
 
@@ -26,9 +27,19 @@ def settings() -> Settings:
 def _whole(_type: object, tokens: Sequence[Token]) -> int:
     """A whole number as written: `1.5` minor units is a mistake, not 2."""
     text = tokens[0].value
+    if text.startswith("-") and text[1:].isdigit():
+        raise ValueError("must not be below 0")
     if not text.isascii() or not text.isdigit():
         raise ValueError(f"{text} is not a whole number")
     return int(text)
+
+
+def _trip_id(_type: object, tokens: Sequence[Token]) -> UUID:
+    text = tokens[0].value
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ValueError(f"{text} is no trip id: see `kiti trip list`") from None
 
 
 def _is_said(_type: object, text: str) -> None:
@@ -40,4 +51,5 @@ Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65535))]
 Flag = Annotated[bool, Parameter(negative=())]
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="Print the report as JSON.")]
 MinorUnits = Annotated[int | None, Parameter(converter=_whole)]
+TripId = Annotated[UUID, Parameter(converter=_trip_id)]
 Who = Annotated[str, Parameter(validator=_is_said)]

@@ -10,10 +10,10 @@ from kiti.app import importing, timetables
 from kiti.cli.options import AsJson, Flag, MinorUnits, settings
 from kiti.timetable.intake.model import SheetRequest
 
-importer = App(name="import", help="Bring a timetable in.")
-template = App(name="template", help="Spreadsheets to fill in, on stdout.")
-schedule = App(name="schedule", help="Departures kept as rules.")
-holidays = App(name="holidays", help="Public holidays, of a country or one operator.")
+importer = App(name="import")
+template = App(name="template")
+schedule = App(name="schedule")
+holidays = App(name="holidays")
 
 
 @importer.command
@@ -48,11 +48,11 @@ def gtfs(  # noqa: D417  # --json is described by its type
     fares
         A CSV: from_stop_id,to_stop_id,class,amount in minor units.
     per_km
-        Minor units a kilometre, instead of --fares.
+        Minor units a kilometre (50 NGN are 5000); a feed with fares needs neither.
     minimum
-        The lowest fare with --per-km, in minor units.
+        The lowest fare with --per-km, in minor units: 1,500 NGN are 150000.
     feed
-        The feed's identity; the file's name without its ending by default.
+        The feed's identity, the same each time; the file's name without its ending by default.
     fare
         FARE_ID=CLASS/TYPE, what one of the feed's own fares is for; may be given again.
     from_
@@ -60,13 +60,13 @@ def gtfs(  # noqa: D417  # --json is described by its type
     to
         The last service date; 59 days later by default.
     shift
-        A date, or nothing for the fullest week: that week becomes this week.
+        A date: its week becomes this week. Nothing: as the import before, or the fullest week.
     ignore_pickup_types
         Let people board and alight at every call, for a feed that says nobody may.
     allow_removals
-        Go on when more than half of the trips on file are no longer in the feed.
+        Go on when more than half of the trips on file would go, or move to another week.
     dry_run
-        Write nothing, show the plan and what would change.
+        Write nothing, show the plan and what would change; 1 when a real run would be refused.
     """
     return importing.run(
         settings(),
