@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lint types layers migrations dependencies security bench lock
+.PHONY: help run test check fmt lint types layers migrations dependencies security bench peers lock
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
@@ -54,6 +54,15 @@ security: $(VENV)/.ready-dev ## look for insecure code
 
 bench: $(VENV)/.ready-dev ## measure, each figure beside its reference
 	@$(BIN)/python -m bench $(BENCH)
+
+PEERS := $(VENV)/peers
+peers: $(VENV)/.ready-dev ## drive gateways and SDKs that others wrote (fetches them; needs node and npm)
+	@$(PYTHON) -m venv $(PEERS)/localstripe && $(PEERS)/localstripe/bin/pip install -q localstripe==1.15.10
+	@$(PYTHON) -m venv $(PEERS)/getpaid && $(PEERS)/getpaid/bin/pip install -q --ignore-requires-python \
+	  python-getpaid-simulator==3.2.0 python-getpaid-stripe==0.2.1
+	@npm install --silent --ignore-scripts --no-save --prefix $(PEERS)/node \
+	  stripe-stateful-mock@0.0.16 flutterwave-node-v3@1.4.1
+	@$(BIN)/pytest tests/peers/peer_stripe.py tests/peers/peer_node.py
 
 lock: ## pin every dependency again (needs uv)
 	uv pip compile pyproject.toml --group build --generate-hashes --universal --python-version 3.11 \
