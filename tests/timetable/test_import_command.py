@@ -33,16 +33,18 @@ async def own_url(cluster: Cluster, worker_id: str) -> AsyncGenerator[str]:
 
 @pytest.fixture
 def import_gtfs(tmp_path: Path, own_url: str) -> Import:
-    """Runs a dry run of the small feed, changed."""
+    """Runs an import of the small feed, changed; a dry run unless it `is_real`."""
 
-    def start(*options: str, changes: Changes | None = None, **settings: str) -> Ran:
+    def start(
+        *options: str, changes: Changes | None = None, is_real: bool = False, **settings: str
+    ) -> Ran:
         layout = tmp_path / "coach.layout"
         layout.write_text("name: Small\n[Main]\n1: A B\n")
         feed = make_feed(tmp_path, changes)
         known = environment(tmp_path / "data", DATABASE_URL=own_url, **settings)
         return run_kiti(
             "import", "gtfs", feed, "--layout", layout, "--per-km", "10000", "--minimum", "50000",
-            "--dry-run", *options,
+            *(() if is_real else ("--dry-run",)), *options,
             cwd=tmp_path, environment=known, typed="",
         )  # fmt: skip
 
@@ -73,3 +75,16 @@ def test_a_dry_run_tells_its_plan_as_json_and_what_nobody_here_can_pay(import_gt
         "PICKUP_TYPES_IGNORED", "CURRENCY_NOT_PAYABLE",
     }  # fmt: skip
     assert data["routes"][0]["fare"].startswith("Lagos to Abuja ")
+
+
+def test_what_a_real_run_refuses_a_dry_run_refuses_too_and_both_end_with_one(
+    import_gtfs: Import,
+):
+    first = import_gtfs("--currency", "NGN", "--feed", "lines", is_real=True)
+    assert (first.code, first.err) == (0, "")
+    told = import_gtfs("--currency", "NGN")
+    done = import_gtfs("--currency", "NGN", is_real=True)
+    for ran in (told, done):
+        assert ran.code == 1
+        assert "60 trips of Kiti Lines are on file under the feed lines" in ran.out
+    assert import_gtfs("--currency", "NGN", "--feed", "feed").code == 0

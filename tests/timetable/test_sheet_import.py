@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import cast
@@ -132,8 +133,11 @@ async def test_more_than_half_of_the_trips_go_only_when_that_is_said(db: Databas
     before = await counts(db)
     less = TIMETABLE[TIMETABLE.index("line,IL") :]
     request = make_sheet_request(tmp_path, timetable=less, day=tomorrow())
-    with pytest.raises(TooManyRemovals):
+    with pytest.raises(TooManyRemovals) as refused:
         await import_timetable(db, request, now=utc_now())
+    told = await import_timetable(db, replace(request, is_dry_run=True), now=utc_now())
+    assert told.refusal == str(refused.value)
+    assert f"A real run would be refused: {told.refusal}\n" in told.text()
     assert await counts(db) == before
     allowed = make_sheet_request(tmp_path, timetable=less, day=tomorrow(), may_remove=True)
     report = await import_timetable(db, allowed, now=utc_now())
