@@ -8,16 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiti.fares.model import (
-    EARTH_RADIUS_KM,
     FareKey,
     FareTable,
     FareTableInvalid,
     NewFareTable,
     PassengerType,
     check_table,
-    distance_km,
     share,
 )
+from kiti.network.distance import EARTH_RADIUS_M, distance_km
 from kiti.network.model_search import SearchStop
 from kiti.platform.money import Money
 
@@ -212,7 +211,7 @@ def test_a_distance_is_the_angle_between_two_arrows(
     one, other = arrow(board), arrow(leave)
     apart = dist(one, other)
     opposite = dist(one, tuple(-side for side in other))
-    expected = 2 * EARTH_RADIUS_KM * atan2(apart, opposite)
+    expected = 2 * EARTH_RADIUS_M / 1000 * atan2(apart, opposite)
     got = distance_km(place(*board), place(*leave))
     assert got == pytest.approx(expected, rel=1e-6, abs=0.001)
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kiti.network.distance import EARTH_RADIUS_M
 from kiti.network.model import NewStop
-from kiti.network.places import EARTH_RADIUS_M, RADII_M, list_near
+from kiti.network.places import RADII_M, list_near
 from kiti.network.service import put_city, put_stop, put_stops
 from kiti.platform.db import Conn, Database
 from search_make import undone

@@ -3,7 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from kiti.fares.model import PassengerType, distance_km
+from kiti.fares.model import PassengerType
+from kiti.network.distance import distance_km
 from kiti.network.layout import parse_layout
 from kiti.network.times import zone_of
 from kiti.platform.money import exponent

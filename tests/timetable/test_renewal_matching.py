@@ -182,7 +182,8 @@ async def number_anew(db: Database, source: Source, *, route: str, step: int) ->
         ids = await put_patterns(conn, list(patterns.values()))
         source.journeys = await list_journeys(conn, ids)
         assert [source.journeys[each] for each in ids] == [
-            journey_of(one.calls) for one in patterns.values()
+            journey_of(one.calls, {stop_id: code for code, stop_id in stops.items()})
+            for one in patterns.values()
         ]
         return dict(zip(patterns, ids, strict=True))
 

@@ -29,8 +29,9 @@ from kiti.checkout.model_search import (
     duration_key,
     key_of,
 )
-from kiti.fares.model import FareTable, PassengerType, distance_km
+from kiti.fares.model import FareTable, PassengerType
 from kiti.fares.service import FareTables
+from kiti.network.distance import distance_km
 from kiti.network.layout import Layout
 from kiti.network.model import NoSuchTrip
 from kiti.network.model_search import (

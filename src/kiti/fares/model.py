@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
-from math import asin, cos, radians, sin, sqrt
-from typing import Final, NewType, Protocol
+from typing import Final, NewType
 from uuid import UUID
 
 from kiti.platform.errors import Invalid
@@ -20,8 +19,6 @@ PER_MILLE_MAX: Final = 100_000
 FARES_MAX: Final = 50_000
 # Ten thousand million of a currency with cents: what is above is a mistake of the source.
 AMOUNT_MINOR_MAX: Final = 10**12
-# The mean radius. Source: International Union of Geodesy and Geophysics.
-EARTH_RADIUS_KM: Final = 6371.0088
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
@@ -127,36 +124,6 @@ def share(amount_minor: int, *per_mille: int) -> int:
         amount_minor *= part
         divisor *= PER_MILLE
     return (2 * amount_minor + divisor) // (2 * divisor)
-
-
-class Placed(Protocol):
-    """Something that may have a place on Earth: degrees, None where it is not known."""
-
-    @property
-    def latitude(self) -> float | None:
-        """North of the equator, below 0 south of it."""
-        ...
-
-    @property
-    def longitude(self) -> float | None:
-        """East of Greenwich, below 0 west of it."""
-        ...
-
-
-def distance_km(board: Placed, leave: Placed) -> float | None:
-    """Kilometres of the great circle between two stops; None if the place of one is not known.
-
-    Source: the haversine formula, on a sphere of the Earth's mean radius (0.5 % off at most).
-    """
-    if board.latitude is None or board.longitude is None:
-        return None
-    if leave.latitude is None or leave.longitude is None:
-        return None
-    lat_1, lat_2 = radians(board.latitude), radians(leave.latitude)
-    half_lat = (lat_2 - lat_1) / 2
-    half_lon = radians(leave.longitude - board.longitude) / 2
-    half = sin(half_lat) ** 2 + cos(lat_1) * cos(lat_2) * sin(half_lon) ** 2
-    return 2 * EARTH_RADIUS_KM * asin(sqrt(min(1.0, half)))
 
 
 def check_table(table: NewFareTable) -> None:

@@ -14,9 +14,9 @@ from kiti.fares.model import (
     NewFareTable,
     PassengerType,
     check_table,
-    distance_km,
 )
 from kiti.fares.store import FareRow, ShareRow
+from kiti.network.distance import distance_km
 from kiti.network.model import Segment, TripSheet
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id

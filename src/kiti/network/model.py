@@ -1,7 +1,7 @@
 """The words of the network: calls, trips and segments; what is written of each."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import pairwise
@@ -201,9 +201,10 @@ class NewPattern:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """What passengers know a pattern by: no route, and no number that its source gives a stop.
+    """What passengers know a pattern by: no route, and no number that its source gives a call.
 
-    Digests: `path` is of stops and times, `calls` also of where one may board and leave.
+    Digests: `path` is of times and of the codes that the source knows the stops by; `calls` of the
+    stops themselves, the times, and where one may board and leave.
     """
 
     path: str
@@ -249,12 +250,17 @@ def check_calls(calls: tuple[NewCall, ...]) -> None:
             raise PatternInvalid(f"call {after.sequence} is reached before the one ahead is left")
 
 
-def journey_of(calls: Iterable[NewCall]) -> Journey:
-    """The journey of these calls; `pattern_journey_1` of the database says the same."""
-    path = [(f"{call.stop_id} {call.arrival_s} {call.departure_s}", call) for call in calls]
+def journey_of(calls: Sequence[NewCall], codes: Mapping[UUID, str]) -> Journey:
+    """The journey of these calls, by the codes of their stops.
+
+    `pattern_journey_1` of the database says the same.
+    """
     return Journey(
-        _digest(text for text, _ in path),
-        _digest(f"{text} {call.pickup:d}{call.drop_off:d}" for text, call in path),
+        _digest(f"{call.arrival_s} {call.departure_s} {codes[call.stop_id]}" for call in calls),
+        _digest(
+            f"{call.arrival_s} {call.departure_s} {call.pickup:d}{call.drop_off:d} {call.stop_id}"
+            for call in calls
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from kiti.network import store_places as store
+from kiti.network.distance import EARTH_RADIUS_M
 from kiti.network.model_places import (
     FOLDED_MAX,
     LETTERS_MIN,
@@ -24,8 +25,6 @@ from kiti.network.model_places import (
 from kiti.platform.db import Conn
 
 RADII_M: Final = (2_000, 20_000, 100_000)
-# The mean radius. Source: International Union of Geodesy and Geophysics.
-EARTH_RADIUS_M: Final = 6_371_008.8
 
 
 async def put_names(conn: Conn, places: Sequence[PlaceNames]) -> None:

@@ -3,11 +3,11 @@
 Nothing is written, so a made-up id is worth nothing but for telling that it is not on file.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from kiti.network import store, store_trips
-from kiti.network.model import NewPattern, NewStop
+from kiti.network.model import NewPattern
 from kiti.network.service import BATCH, layout_as_kept, pattern_digest
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
@@ -27,17 +27,6 @@ async def find_operator(conn: Conn, code: str) -> UUID:
 async def find_route(conn: Conn, feed: str, code: str) -> UUID:
     """The id of the feed's route of this code."""
     return await store.find_route_id(conn, feed=feed, code=code) or new_id()
-
-
-async def find_stops(conn: Conn, stops: Iterable[NewStop]) -> dict[tuple[str, str], UUID]:
-    """The ids of these stops, by feed and code."""
-    out = {(stop.feed, stop.code): new_id() for stop in stops}
-    for feed in {feed for feed, _ in out}:
-        codes = [code for of, code in out if of == feed]
-        for at in range(0, len(codes), BATCH):
-            found = await store.list_stop_ids(conn, feed=feed, codes=codes[at : at + BATCH])
-            out |= {(feed, row.code): row.stop_id for row in found}
-    return out
 
 
 async def find_patterns(conn: Conn, patterns: Sequence[NewPattern]) -> list[UUID]:

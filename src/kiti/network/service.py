@@ -1,8 +1,8 @@
 """Writing the network. Each thing is found again by its natural key, so all of it can run again.
 
 Functions work in their caller's transaction. What is written follows the source: a second call with
-another name or place changes the row; a pattern, a layout and a trip that are there stay as they
-are.
+another name changes the row, but for stops (see `stops`); a pattern, a layout and a trip that are
+there stay as they are.
 """
 
 import hashlib
@@ -14,8 +14,9 @@ from uuid import UUID
 from kiti.network import places, store, store_trips
 from kiti.network.catalogue import Catalogue, Reads
 from kiti.network.layout import parse_layout
-from kiti.network.model import Journey, NewCall, NewPattern, NewStop, NewTrip, check_calls
+from kiti.network.model import Journey, NewCall, NewPattern, NewTrip, check_calls
 from kiti.network.model_places import PlaceNames
+from kiti.network.stops import find_stops, put_stop, put_stops
 from kiti.network.store_trips import CallRow as PatternStop
 from kiti.network.store_trips import PatternKey
 from kiti.network.times import zone_of
@@ -28,6 +29,7 @@ __all__ = [
     "Reads",
     "change_trips",
     "delete_trips",
+    "find_stops",
     "insert_trips",
     "keep_former",
     "layout_as_kept",
@@ -109,44 +111,6 @@ async def put_city(
     city_id = _there(await store.find_city_id(conn, country=country, name=name))
     await places.put_names(conn, [PlaceNames(city_id, "CITY", (name, *aliases))])
     return city_id
-
-
-async def put_stop(conn: Conn, stop: NewStop) -> UUID:
-    """Write one stop; its id.
-
-    Raises:
-        ZoneUnknown: there is no such time zone.
-    """
-    written = await put_stops(conn, [stop])
-    return written[stop.feed, stop.code]
-
-
-async def put_stops(conn: Conn, stops: Iterable[NewStop]) -> dict[tuple[str, str], UUID]:
-    """Write stops, with the names people may type for them; their ids by feed and code.
-
-    Of two with one feed and code the last counts.
-
-    Raises:
-        ZoneUnknown: there is no such time zone.
-    """
-    last = {(stop.feed, stop.code): stop for stop in stops}
-    # In the order of their key, so that two imports at once wait for each other and never lock up.
-    wanted = [last[key] for key in sorted(last)]
-    for timezone in {stop.timezone for stop in wanted}:
-        zone_of(timezone)
-    ids: dict[tuple[str, str], UUID] = {}
-    for batch in _batches(wanted):
-        await store.upsert_stops(conn, stop_ids=[new_id() for _ in batch], stops=batch)
-        for feed in {stop.feed for stop in batch}:
-            codes = [stop.code for stop in batch if stop.feed == feed]
-            for found in await store.list_stop_ids(conn, feed=feed, codes=codes):
-                ids[feed, found.code] = found.stop_id
-        names = [
-            PlaceNames(ids[stop.feed, stop.code], "STOP", (stop.name, *stop.aliases))
-            for stop in batch
-        ]
-        await places.put_names(conn, names)
-    return ids
 
 
 async def put_layout(conn: Conn, text: str) -> UUID:

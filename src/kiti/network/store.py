@@ -1,10 +1,9 @@
-"""SQL of operators, cities, stops, layouts, vehicles and routes."""
+"""SQL of operators, cities, layouts, vehicles and routes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from kiti.network.model import NewStop
 from kiti.platform.db import Conn, execute, fetch_all, fetch_value
 
 
@@ -14,14 +13,6 @@ class LayoutRow:
 
     layout_id: UUID
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class StopKey:
-    """A stop and its code in its feed."""
-
-    stop_id: UUID
-    code: str
 
 
 async def list_layouts(conn: Conn, *, layout_ids: Sequence[UUID]) -> list[LayoutRow]:
@@ -106,50 +97,6 @@ async def find_city_id(conn: Conn, *, country: str, name: str) -> UUID | None:
     """The city of this name in this country."""
     return await fetch_value(
         conn, "SELECT city_id FROM city WHERE country = $1 AND name = $2", country, name
-    )
-
-
-async def upsert_stops(conn: Conn, *, stop_ids: Sequence[UUID], stops: Sequence[NewStop]) -> int:
-    """Write stops, each once in `stops`; `stop_ids` are the ids of those that are new."""
-    return await execute(
-        conn,
-        """
-        INSERT INTO stop (stop_id, feed, code, name, city_id, timezone, latitude, longitude,
-          landmark)
-        SELECT n.stop_id, n.feed, n.code, n.name, n.city_id, n.timezone, n.latitude, n.longitude,
-          n.landmark
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::text[],
-            $7::float8[], $8::float8[], $9::text[])
-          AS n (stop_id, feed, code, name, city_id, timezone, latitude, longitude, landmark)
-        ON CONFLICT (feed, code) DO UPDATE
-        SET name = excluded.name, city_id = excluded.city_id, timezone = excluded.timezone,
-          latitude = excluded.latitude, longitude = excluded.longitude,
-          landmark = excluded.landmark
-        WHERE (stop.name, stop.city_id, stop.timezone, stop.latitude, stop.longitude,
-            stop.landmark)
-          IS DISTINCT FROM (excluded.name, excluded.city_id, excluded.timezone,
-            excluded.latitude, excluded.longitude, excluded.landmark)
-        """,
-        stop_ids,
-        [stop.feed for stop in stops],
-        [stop.code for stop in stops],
-        [stop.name for stop in stops],
-        [stop.city_id for stop in stops],
-        [stop.timezone for stop in stops],
-        [stop.latitude for stop in stops],
-        [stop.longitude for stop in stops],
-        [stop.landmark for stop in stops],
-    )
-
-
-async def list_stop_ids(conn: Conn, *, feed: str, codes: Sequence[str]) -> list[StopKey]:
-    """The stops of a feed with these codes."""
-    return await fetch_all(
-        conn,
-        StopKey,
-        "SELECT stop_id, code FROM stop WHERE feed = $1 AND code = ANY($2::text[])",
-        feed,
-        codes,
     )
 
 

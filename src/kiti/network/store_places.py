@@ -165,7 +165,7 @@ async def list_near(
               + cos(radians($1)) * cos(radians(stop.latitude))
                 * sin(radians(stop.longitude - $2) / 2) ^ 2))))::integer AS distance_m
           FROM unnest($3::float8[], $4::float8[]) AS strip (west, east)
-          JOIN stop ON stop.latitude IS NOT NULL
+          JOIN stop ON stop.latitude IS NOT NULL AND stop.former_code IS NULL
             AND point(stop.longitude, stop.latitude)
               <@ box(point(strip.west, $5::float8), point(strip.east, $6::float8))
         )

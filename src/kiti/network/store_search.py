@@ -51,15 +51,29 @@ class OperatorName:
 
 
 async def list_place_stops(conn: Conn, *, place_ids: Sequence[UUID]) -> list[StopOfPlace]:
-    """The stops that these ids stand for: the stop itself, or every stop of the city."""
+    """The stops that these ids stand for: the stop itself, or every stop of the city.
+
+    A stop that its source means something else by now stands for the other too, either way: trips
+    of both are sold until the timetable has been followed everywhere.
+    """
     return await fetch_all(
         conn,
         StopOfPlace,
         """
-        SELECT s.stop_id AS place_id, false AS is_city, s.stop_id, s.name, s.timezone,
+        SELECT asked.stop_id AS place_id, false AS is_city, s.stop_id, s.name, s.timezone,
           s.latitude, s.longitude
-        FROM stop s
-        WHERE s.stop_id = ANY($1::uuid[])
+        FROM stop asked
+        CROSS JOIN LATERAL (
+          SELECT now.stop_id, now.name, now.timezone, now.latitude, now.longitude
+          FROM stop now
+          WHERE now.feed = asked.feed AND now.code = coalesce(asked.former_code, asked.code)
+          UNION ALL
+          SELECT old.stop_id, old.name, old.timezone, old.latitude, old.longitude
+          FROM stop old
+          WHERE old.feed = asked.feed
+            AND old.former_code = coalesce(asked.former_code, asked.code)
+        ) AS s
+        WHERE asked.stop_id = ANY($1::uuid[])
         UNION ALL
         SELECT c.city_id, true, s.stop_id, s.name, s.timezone, s.latitude, s.longitude
         FROM city c

@@ -26,7 +26,10 @@ class TripRow:
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """A call of a pattern with what is known of its stop."""
+    """A call of a pattern with what is known of its stop.
+
+    `stop_code` is its source's, also where that means another place by now.
+    """
 
     pattern_id: UUID
     position: int
@@ -41,6 +44,7 @@ class CallRow:
     latitude: float | None
     longitude: float | None
     city: str | None
+    stop_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ async def list_calls(conn: Conn, *, pattern_ids: Sequence[UUID]) -> list[CallRow
         """
         SELECT call.pattern_id, call.position, call.sequence, call.stop_id, call.arrival_s,
           call.departure_s, call.pickup, call.drop_off, stop.name, stop.timezone, stop.latitude,
-          stop.longitude, city.name AS city
+          stop.longitude, city.name AS city, coalesce(stop.former_code, stop.code) AS stop_code
         FROM pattern_call call
         JOIN stop ON stop.stop_id = call.stop_id
         LEFT JOIN city ON city.city_id = stop.city_id

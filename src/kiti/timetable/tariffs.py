@@ -17,8 +17,8 @@ from kiti.fares.model import (
     NewFareTable,
     PassengerType,
     check_table,
-    distance_km,
 )
+from kiti.network.distance import distance_km
 from kiti.platform.money import Money
 from kiti.timetable.fare_spread import FareSpreads
 from kiti.timetable.fares_csv import Matrix

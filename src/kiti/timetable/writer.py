@@ -20,10 +20,10 @@ from kiti.network.rehearsal import (
     find_operator,
     find_patterns,
     find_route,
-    find_stops,
 )
 from kiti.network.service import (
     PatternStop,
+    find_stops,
     put_layout,
     put_operator,
     put_patterns,
@@ -147,10 +147,13 @@ async def write_network(
     new = _new_patterns(list(patterns.values()), routes, stops)
     ids = await _in_batches(db, new, pen.patterns, progress, "writing patterns")
     pattern_ids = (row_id for batch in ids for row_id in batch)
+    codes = {stop_id: code for code, stop_id in stops.items()}
     return Written(
         operators=operators,
         patterns=dict(zip(patterns, pattern_ids, strict=True)),
-        journeys={number: journey_of(one.calls) for number, one in zip(patterns, new, strict=True)},
+        journeys={
+            number: journey_of(one.calls, codes) for number, one in zip(patterns, new, strict=True)
+        },
         fare_tables=tables,
         layout=drawn,
         layout_id=layout_id,
@@ -190,6 +193,7 @@ def _pattern_stop(
         latitude=stop.latitude,
         longitude=stop.longitude,
         city=None,
+        stop_code=stop.stop_id,
     )
 
 

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from statistics import median
 from typing import Final
 
-from kiti.fares.model import FARES_MAX, STANDARD, PassengerType, distance_km
+from kiti.fares.model import FARES_MAX, STANDARD, PassengerType
+from kiti.network.distance import distance_km
 from kiti.network.model_places import fold
 from kiti.platform.money import Money
 from kiti.timetable.intake.places import ALIKE, Stop

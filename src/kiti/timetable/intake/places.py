@@ -106,8 +106,9 @@ class _Matcher:
             city = City(row.name, row.country, row.timezone, row.city_id)
             for folded in (fold(row.name), *row.folded):
                 self._cities.setdefault((row.country, folded), city)
-        self._on_file = {row.code for row in stops}
-        self._codes = {(row.city_id, fold(row.name)): row.code for row in stops}
+        now = [row for row in stops if not row.is_former]
+        self._on_file = {row.code for row in now}
+        self._codes = {(row.city_id, fold(row.name)): row.code for row in now}
         self._stops: dict[str, Stop] = {}
         self.remarks: list[str] = []
 

@@ -20,12 +20,16 @@ class CityRow:
 
 @dataclass(frozen=True, slots=True)
 class StopRow:
-    """A stop of a feed; `city_id` None where it has no city."""
+    """A stop of a feed; `city_id` None where it has no city.
+
+    `is_former`: its source means another place by its code now.
+    """
 
     stop_id: UUID
     code: str
     name: str
     city_id: UUID | None
+    is_former: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,13 @@ async def list_stops(conn: Conn, *, feed: str) -> list[StopRow]:
     return await fetch_all(
         conn,
         StopRow,
-        "SELECT stop_id, code, name, city_id FROM stop WHERE feed = $1 ORDER BY code",
+        """
+        SELECT stop_id, coalesce(former_code, code) AS code, name, city_id,
+          former_code IS NOT NULL AS is_former
+        FROM stop
+        WHERE feed = $1
+        ORDER BY code
+        """,
         feed,
     )
 

@@ -107,12 +107,14 @@ class Difference:
     """What changes for a passenger of the old trip.
 
     `later` is of the first departure. `stops_lost`: names of calls that are no longer made, or
-    where one may no longer board or leave; `is_retimed`: another call is made at another time;
-    `seats_lost`: labels that are gone or of another class.
+    where one may no longer board or leave; `stops_changed`: what became of stops that their source
+    means another place by; `is_retimed`: another call is made at another time; `seats_lost`: labels
+    that are gone or of another class.
     """
 
     later: timedelta
     stops_lost: tuple[str, ...]
+    stops_changed: tuple[str, ...]
     is_retimed: bool
     seats_lost: tuple[str, ...]
     has_other_operator: bool
@@ -121,7 +123,8 @@ class Difference:
     def is_visible(self) -> bool:
         """Whether a ticket would show it, or a seat be missing."""
         return bool(
-            self.later or self.stops_lost or self.is_retimed or self.seats_lost
+            self.later or self.stops_lost or self.stops_changed or self.is_retimed
+            or self.seats_lost
             or self.has_other_operator
         )  # fmt: skip
 
@@ -135,6 +138,8 @@ class Difference:
             )
         if self.stops_lost:
             parts.append(f"no longer serves {_names(self.stops_lost)}")
+        if self.stops_changed:
+            parts.append(_names(self.stops_changed))
         if self.is_retimed and not self.later:
             parts.append("other times on the way")
         if self.seats_lost:
@@ -153,9 +158,10 @@ def difference(old: Shape, new: Shape, *, has_other_operator: bool = False) -> D
     """What the new trip is for a passenger of the old one."""
     later = new.starts_at - old.starts_at
     lost: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     is_retimed = False
     if old.calls is not None and new.calls is not None:
-        lost, is_retimed = _calls_lost(old, new)
+        lost, changed, is_retimed = _calls_lost(old, new)
     seats: tuple[str, ...] = ()
     if old.layout is not None and new.layout is not None and old.layout is not new.layout:
         classes = {seat.label: seat.seat_class for seat in new.layout.seats if seat.is_sold}
@@ -164,18 +170,21 @@ def difference(old: Shape, new: Shape, *, has_other_operator: bool = False) -> D
             for seat in old.layout.seats
             if seat.is_sold and classes.get(seat.label) != seat.seat_class
         )
-    return Difference(later, lost, is_retimed, seats, has_other_operator)
+    return Difference(later, lost, changed, is_retimed, seats, has_other_operator)
 
 
-def _calls_lost(old: Shape, new: Shape) -> tuple[tuple[str, ...], bool]:
-    """Names of the old calls that the new trip does not make in order, and whether times moved."""
+def _calls_lost(old: Shape, new: Shape) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Names of the old calls that the new trip does not make in order, what became of those that
+    are somewhere else now, and whether times moved.
+    """  # noqa: D205  # one sentence of two lines
     lost: list[str] = []
+    changed: list[str] = []
     is_retimed = False
     at = 0
     new_calls = new.calls or ()
     for call in old.calls or ():
         places = range(at, len(new_calls))
-        found = next((n for n in places if new_calls[n].stop_id == call.stop_id), None)
+        found = next((n for n in places if _is_same_stop(new_calls[n], call)), None)
         if found is None:
             lost.append(call.name)
             continue
@@ -183,19 +192,36 @@ def _calls_lost(old: Shape, new: Shape) -> tuple[tuple[str, ...], bool]:
         at = found + 1
         if (call.pickup and not other.pickup) or (call.drop_off and not other.drop_off):
             lost.append(call.name)
+        if call.stop_id != other.stop_id:
+            changed.append(_stop_changed(call, other))
         moved = new.starts_at - old.starts_at
         is_retimed = is_retimed or (
             timedelta(seconds=other.arrival_s - call.arrival_s) + moved != timedelta()
             or timedelta(seconds=other.departure_s - call.departure_s) + moved != timedelta()
         )
-    return tuple(lost), is_retimed
+    return tuple(lost), tuple(changed), is_retimed
+
+
+def _is_same_stop(one: PatternStop, other: PatternStop) -> bool:
+    """Whether the source knows both by one code, whatever it means by it."""
+    return one.stop_id == other.stop_id or one.stop_code == other.stop_code
+
+
+def _stop_changed(old: PatternStop, new: PatternStop) -> str:
+    """What a passenger of the old stop has to know of the new one."""
+    if old.timezone != new.timezone:
+        return f"{old.name} is on the clock of {new.timezone} instead of {old.timezone}"
+    if old.name != new.name:
+        return f"{old.name} is {new.name} now"
+    return f"{old.name} is somewhere else now"
 
 
 def has_same_calls(old: Sequence[PatternStop], new: Sequence[PatternStop]) -> bool:
-    """Whether a booking's legs mean the same stops on both, and all may still be used there."""
+    """Whether a booking's legs mean the same stops on both, and all may still be used there.
+
+    Also where a stop has another name, clock or place by now: a person decides that knowing it.
+    """
     return len(old) == len(new) and all(
-        one.stop_id == other.stop_id
-        and one.pickup <= other.pickup
-        and one.drop_off <= other.drop_off
+        _is_same_stop(one, other) and one.pickup <= other.pickup and one.drop_off <= other.drop_off
         for one, other in zip(old, new, strict=True)
     )

@@ -4,7 +4,7 @@ Until then such a trip runs as its tickets say, and is not sold any further wher
 To cancel it is the third way out, and not of this module: the money goes back then.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -44,9 +44,9 @@ DECIDED_BY_LENGTH_MAX: Final = 200
 class Review:
     """A trip that waits for a person.
 
-    Departures are on the clock of the first stop; `new_departure` is None when the source lists the
-    trip no more. `what` says what its passengers would lose, in words; `can_move`: whether the
-    trip can follow its source with all its bookings.
+    Departures are on the clock of the first stop, each of its own; `new_departure` is None when the
+    source lists the trip no more. `what` says what its passengers would lose, in words; `can_move`:
+    whether the trip can follow its source with all its bookings.
     """
 
     trip_id: UUID
@@ -146,7 +146,7 @@ async def move(db: Database, *, trip_id: UUID, by: str) -> Moved:
         zone = zone_of(row.timezone)
         return Moved(
             row.starts_at.astimezone(zone),
-            row.new_starts_at.astimezone(zone),
+            _new_departure(row, calls) or row.new_starts_at,
             tuple(bookings),
             is_on_sale=not _is_closed_by_hand(locked),
         )
@@ -217,11 +217,28 @@ async def _described(conn: Conn, rows: Sequence[ReviewRow], layouts: Catalogue) 
                 has_other_operator=row.operator_id != row.new_operator_id,
             ).text()
         seats = live.get(row.trip_id, LiveSeats(row.trip_id, 0, 0))
-        out.append(_review(row, what, seats, can_move=_can_move(row, calls)))
+        can_move = _can_move(row, calls)
+        out.append(_review(row, what, seats, _new_departure(row, calls), can_move=can_move))
     return out
 
 
-def _review(row: ReviewRow, what: str, seats: LiveSeats, *, can_move: bool) -> Review:
+def _new_departure(
+    row: ReviewRow, calls: Mapping[UUID, tuple[PatternStop, ...]]
+) -> datetime | None:
+    """What the source wants, on the clock of the stop that it wants to be the first."""
+    if row.new_starts_at is None or row.new_pattern_id is None:
+        return None
+    return row.new_starts_at.astimezone(zone_of(calls[row.new_pattern_id][0].timezone))
+
+
+def _review(
+    row: ReviewRow,
+    what: str,
+    seats: LiveSeats,
+    new_departure: datetime | None,
+    *,
+    can_move: bool,
+) -> Review:
     zone = zone_of(row.timezone)
     return Review(
         trip_id=row.trip_id,
@@ -230,7 +247,7 @@ def _review(row: ReviewRow, what: str, seats: LiveSeats, *, can_move: bool) -> R
         operator_name=row.operator_name,
         found_at=row.found_at,
         departure=row.starts_at.astimezone(zone),
-        new_departure=row.new_starts_at and row.new_starts_at.astimezone(zone),
+        new_departure=new_departure,
         what=what,
         can_move=can_move,
         sold=seats.sold,
