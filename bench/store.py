@@ -18,7 +18,8 @@ async def empty(conn: Conn) -> None:
     await conn.execute(
         """
         TRUNCATE trip_inventory, booking, booking_reference, seat_sold, ticket, booking_contact,
-          passenger, payment, payment_receipt, refund, webhook_event, job, job_dead, idempotency_key,
+          passenger, payment, payment_receipt, refund, webhook_event, job, job_dead,
+          idempotency_key,
           ledger_entry, ledger_posting, ledger_balance, cancellation
         CASCADE
         """
