@@ -1,5 +1,5 @@
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -173,6 +173,83 @@ def test_a_hostile_workbook_is_refused(member: str, change: Callable[[bytes], by
 def refuse_or_read(raw: bytes, mistakes: Mistakes) -> None:
     read_lines(tables_of(raw, "t.xlsx"), DAY, mistakes, layouts=LAYOUTS)
     mistakes.refuse()
+
+
+def packed(parts: Mapping[str, str | bytes]) -> bytes:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def unpacked(raw: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(BytesIO(raw)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+ODS_TYPE = "application/vnd.oasis.opendocument.spreadsheet"
+ODS = {
+    "mimetype": ODS_TYPE,
+    "META-INF/manifest.xml": (
+        '<m:manifest xmlns:m="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'
+        f'<m:file-entry m:full-path="/" m:media-type="{ODS_TYPE}"/></m:manifest>'
+    ),
+    "content.xml": (
+        '<o:document-content xmlns:o="urn:oasis:names:tc:opendocument:xmlns:office:1.0" '
+        'xmlns:t="urn:oasis:names:tc:opendocument:xmlns:table:1.0" '
+        'xmlns:x="urn:oasis:names:tc:opendocument:xmlns:text:1.0"><o:body><o:spreadsheet>'
+        '<t:table t:name="T"><t:table-row t:number-rows-repeated="100">'
+        '<t:table-cell t:number-columns-repeated="30" o:value-type="string"><x:p>x</x:p>'
+        "</t:table-cell></t:table-row></t:table></o:spreadsheet></o:body></o:document-content>"
+    ),
+}
+XLSB_TYPE = "application/vnd.ms-excel.sheet.binary.macroEnabled.main"
+
+
+def test_a_workbook_of_another_kind_is_refused_whatever_its_name():
+    real = unpacked(make_workbook({"A": [["line", "LI"]]}))
+    xlsb = {
+        "[Content_Types].xml": (
+            b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+            b'<Override PartName="/xl/workbook.bin" ContentType="%b"/></Types>'
+        )
+        % XLSB_TYPE.encode(),
+        "_rels/.rels": real["_rels/.rels"].replace(b"workbook.xml", b"workbook.bin"),
+        "xl/workbook.bin": b"\x83\x01\x00",
+    }
+    of_other_type = real | {
+        "[Content_Types].xml": real["[Content_Types].xml"].replace(b"sheet.main", b"sheet.other")
+    }
+    without_root = {name: part for name, part in real.items() if name != "_rels/.rels"}
+    for parts in (ODS, xlsb, of_other_type, without_root, {"[Content_Types].xml": b"<Types/>"}):
+        with pytest.raises(BadSheet, match=r"it is no XLSX.*save it as XLSX"):
+            tables_of(packed(parts), "t.xlsx")
+
+
+def test_what_was_not_looked_through_is_not_there_for_the_library():
+    """An XLSX that cannot be opened is not tried as the ODS that lies in it."""
+    real = unpacked(make_workbook({"A": [["line", "LI"]]}))
+    assert len(tables_of(packed({**ODS, **real}), "t.xlsx")) == 1
+    broken = real | {
+        "xl/workbook.xml": real["xl/workbook.xml"].replace(b'r:id="rId1"', b'r:id="none"')
+    }
+    with pytest.raises(BadSheet, match="Cannot detect file format"):
+        tables_of(packed({**ODS, **broken}), "t.xlsx")
+
+
+def test_sheets_that_reach_far_are_added_up():
+    far: list[list[Cell]] = [["a"], *[[] for _ in range(9_998)], [*[""] * 249, "b"]]
+    assert len(tables_of(make_workbook({"A": far}), "t.xlsx")[0].rows) == 10_000
+    with pytest.raises(BadSheet, match="more than 2,500,000 cells"):
+        tables_of(make_workbook({"A": far, "B": [["a"]]}), "t.xlsx")
+
+
+def test_a_long_text_in_many_cells_is_refused_before_it_is_copied():
+    long = make_workbook({"A": [["x" * 30_000] * 50] * 42})
+    assert len(tables_of(long, "t.xlsx")[0].rows) == 42
+    with pytest.raises(BadSheet, match="too long for so many cells"):
+        tables_of(make_workbook({"A": [["x" * 30_000] * 50] * 43}), "t.xlsx")
 
 
 def test_overlapping_merges_and_too_many_parts_are_refused():

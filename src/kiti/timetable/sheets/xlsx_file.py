@@ -24,7 +24,7 @@ def read_xlsx(raw: bytes, file: str) -> list[Table]:
     """
     try:
         scan = scan_workbook(raw)
-        workbook = CalamineWorkbook.from_filelike(io.BytesIO(raw))
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(scan.repacked()))
         visible = [
             sheet.name
             for sheet in workbook.sheets_metadata
