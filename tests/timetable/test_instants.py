@@ -1,6 +1,6 @@
 """Service dates to instants, beside a search over the minutes of the clock on the wall."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed_make import FILES, read
+from kiti.network.times import instant_of, wall_instant_of
 from kiti.timetable.model import Window
 from kiti.timetable.planner import make_plan
 from kiti.timetable.report import Report
@@ -140,3 +141,46 @@ def test_around_the_change_of_clocks(
     hours, minutes, _ = (int(part) for part in clock.split(":"))
     told = hours % 24 * 60 + minutes
     assert shown.hour * 60 + shown.minute - told == hours_off * 60
+
+
+@settings(deadline=None, max_examples=300)
+@given(DAYS, st.integers(0, 48 * 60), st.sampled_from(ZONES))
+def test_a_time_on_the_wall_is_the_first_instant_that_shows_it_or_a_later_one(
+    day: date, minutes: int, timezone: str
+):
+    """Beside a look at the wall every minute, from a day before on."""
+    zone = ZoneInfo(timezone)
+    shown = datetime.combine(day, time()) + timedelta(minutes=minutes)
+    utc = shown.replace(tzinfo=UTC)
+    first = next(
+        at
+        for at in (utc + timedelta(minutes=n) for n in range(-13 * 60, 3 * 60))
+        if at.astimezone(zone).replace(tzinfo=None) >= shown
+    )
+    at = wall_instant_of(day, minutes * 60, timezone)
+    assert (at, at.tzinfo) == (first, UTC)
+    # Where a time is shown once, by both ways of counting, they agree but on the days of a change.
+    local = at.astimezone(zone)
+    midnight, noon = (datetime(day.year, day.month, day.day, hour, tzinfo=zone) for hour in (0, 12))
+    if midnight.utcoffset() == noon.utcoffset() == local.utcoffset():
+        assert at == instant_of(day, minutes * 60, timezone)
+
+
+@pytest.mark.parametrize(
+    ("day", "seconds", "timezone", "shown"),
+    [
+        (date(2027, 3, 28), 1800, "Europe/Berlin", "2027-03-28T00:30:00+01:00"),
+        (date(2027, 3, 27), 24 * 3600 + 1800, "Europe/Berlin", "2027-03-28T00:30:00+01:00"),
+        (date(2027, 3, 27), 32 * 3600, "Europe/Berlin", "2027-03-28T08:00:00+02:00"),
+        (date(2027, 3, 28), 9000, "Europe/Berlin", "2027-03-28T03:00:00+02:00"),
+        (date(2027, 10, 31), 9000, "Europe/Berlin", "2027-10-31T02:30:00+02:00"),
+        # Clocks that skip midnight, and one that skipped a whole day.
+        (date(2027, 4, 30), 600, "Africa/Cairo", "2027-04-30T01:00:00+03:00"),
+        (date(2011, 12, 30), 3600, "Pacific/Apia", "2011-12-31T00:00:00+14:00"),
+    ],
+)
+def test_what_a_clerk_means_when_the_clocks_change(
+    day: date, seconds: int, timezone: str, shown: str
+):
+    at = wall_instant_of(day, seconds, timezone)
+    assert at.astimezone(ZoneInfo(timezone)).isoformat() == shown

@@ -2,6 +2,7 @@ import asyncio
 from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -240,3 +241,32 @@ async def test_a_change_beyond_the_days_ahead_makes_no_trips_yet(db: Database, t
         db, "acme", days_ahead=14, today=day - timedelta(days=1), progress=no_progress
     )
     assert min(await dates_on_file(db, "L 1")) == day
+
+
+async def test_times_of_day_stay_when_the_clocks_change(db: Database, tmp_path: Path):
+    """Every trip of a year leaves when the clock of its stop shows what the clerk wrote."""
+    berlin = ZoneInfo("Europe/Berlin")
+    timetable = (
+        "line,LD\nstop,city,country,zone,a,b,c\n"
+        "Hbf,Berlin,DE,Europe/Berlin,00:30,23:50,24:45\n"
+        "Zob,Potsdam,DE,Europe/Berlin,01:30,24:50,25:45\n"
+    )
+    await bring_in(
+        db,
+        tmp_path,
+        timetable,
+        fares="from,to,amount\nBerlin,Potsdam,5000\n",
+        timezone="Europe/Berlin",
+        days_ahead=366,
+    )
+    async with db.connection() as conn:
+        rows = await conn.fetch("SELECT code, service_date, starts_at FROM trip")
+    shown = {"LD a": (0, "00:30"), "LD b": (0, "23:50"), "LD c": (1, "00:45")}
+    offsets: set[timedelta | None] = set()
+    for row in rows:
+        at = row["starts_at"].astimezone(berlin)
+        days, clock = shown[row["code"]]
+        assert (at.date(), f"{at:%H:%M}") == (row["service_date"] + timedelta(days=days), clock)
+        offsets.add(at.utcoffset())
+    assert len(rows) >= 3 * 365
+    assert len(offsets) == 2

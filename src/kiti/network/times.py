@@ -1,5 +1,6 @@
 """A timetable's clock: seconds of a service date, and the instants they are."""
 
+from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 from kiti.platform.errors import Invalid
 
 _NOON: Final = time(12)
+_DAY_S: Final = 24 * 3600
 
 
 class ZoneUnknown(Invalid):
@@ -41,3 +43,30 @@ def instant_of(service_date: date, seconds: int, timezone: str) -> datetime:
     """
     noon = datetime.combine(service_date, _NOON, tzinfo=zone_of(timezone)).astimezone(UTC)
     return noon - timedelta(hours=12) + timedelta(seconds=seconds)
+
+
+def wall_instant_of(service_date: date, seconds: int, timezone: str) -> datetime:
+    """The instant at which a clock on the wall shows this time, as a person means it.
+
+    `seconds` count from 0:00 of the service date on the clock: 86400 and more are the next day's
+    times, whatever the clocks do in between. Where a clock shows a time twice it is the first,
+    where it skips it the instant of the change. The answer is in UTC.
+
+    Raises:
+        ZoneUnknown: as `zone_of`.
+    """
+    zone = zone_of(timezone)
+    days, rest = divmod(seconds, _DAY_S)
+    shown = datetime.combine(service_date + timedelta(days=days), time()) + timedelta(seconds=rest)
+    at = shown.replace(tzinfo=zone).astimezone(UTC)
+    if at.astimezone(zone).replace(tzinfo=None) == shown:
+        return at
+    # Skipped: by the clock before the change that is after it, by the one after it before.
+    before = shown.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    span = range(int((at - before).total_seconds()) + 1)
+    steps = bisect_left(
+        span,
+        shown,
+        key=lambda step: (before + timedelta(seconds=step)).astimezone(zone).replace(tzinfo=None),
+    )
+    return before + timedelta(seconds=steps)

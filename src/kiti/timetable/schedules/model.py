@@ -26,7 +26,8 @@ class HolidayInvalid(Invalid):
 class Rule:
     """One departure as a rule. `code` is what its trips are known by within the feed.
 
-    `departure_s` counts from noon minus 12 hours of the service date on the clock of `timezone`.
+    `departure_s` is a time of the service date on the clock of `timezone`, over 86400 the next
+    day's (`wall_instant_of`).
     """
 
     code: str

@@ -12,7 +12,7 @@ from kiti.network.catalogue import Catalogue
 from kiti.network.layout import Layout
 from kiti.network.model import Journey, NewTrip
 from kiti.network.service import list_journeys
-from kiti.network.times import instant_of
+from kiti.network.times import wall_instant_of
 from kiti.platform.db import Conn, Database
 from kiti.platform.ids import new_id
 from kiti.timetable.model import Progress, Window
@@ -228,7 +228,7 @@ def _trips(
             feed=feed,
             code=code,
             service_date=day,
-            starts_at=instant_of(day, rule.departure_s, rule.timezone),
+            starts_at=wall_instant_of(day, rule.departure_s, rule.timezone),
         )
         yield TripToSell(
             trip,
