@@ -20,6 +20,7 @@ async def test_a_hold_ends_with_sales_that_close_earlier_than_it(db: Database) -
     async with db.transaction() as conn:
         await lock_stock(conn, trip_ids=[long.trip_id])
         soon = await conn.fetchval("SELECT clock_timestamp() + interval '1 minute'")
+        assert soon is not None
         await set_terms(conn, trip_ids=[long.trip_id], sales_close_at=[soon], sheet_versions=[1])
     async with db.transaction() as conn:
         cut = await get_booking(conn, booking_id=long.booking_id, holder_id=None)
