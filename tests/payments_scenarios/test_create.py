@@ -1,4 +1,4 @@
-"""Scenarios 1 to 12: a payment is begun. Stripe's 9 is with its adapter."""
+"""Scenarios 1 to 12: a payment is begun. Stripe's 9 is in test_stripe_keys_and_events.py."""
 
 import asyncio
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Scenarios 39 to 44: money goes back. 43 comes with disputes."""
+"""Scenarios 39 to 44: money goes back. 43 is in test_disputes.py."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Scenarios 13 to 26: what gateways tell. Stripe's 15 and 19 are with its adapter."""
+"""Scenarios 13 to 26: what gateways tell. Stripe's 15 and 19 are in a file of their own."""
 
 import asyncio
 import base64
