@@ -40,7 +40,8 @@ def test_every_command_is_in_the_readme() -> None:
                  "import gtfs", "job", "audit",
                  "doctor", "user create", "sandbox", "trip list", "trip show", "trip close",
                  "trip reopen",
-                 "trip cancel", "operator policy", "operator commission", "agent float",
+                 "trip cancel", "operator rename", "operator policy", "operator commission",
+                 "agent float",
                  "agent remit",
                  "review", "review keep", "review move"):  # fmt: skip
         assert f"kiti {name}" in readme

@@ -111,3 +111,11 @@ def test_a_commission_is_shown_and_set(capsys: pytest.CaptureFixture[str]) -> No
     assert run(["operator", "commission", "acme", "1001"]) == 2
     assert run(["operator", "commission", "acme"]) == 0
     assert said(capsys).startswith("75 of 1000")
+
+
+def test_an_operator_is_renamed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["operator", "rename", "acme", "Acme Express"]) == 0
+    assert "is Acme Express now" in said(capsys)
+    assert run(["operator", "rename", "acme", " "]) == 1
+    assert run(["operator", "rename", "nobody", "Somebody"]) == 1
+    assert "there is no operator nobody" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`kiti operator`: what an operator gives back, and what the house earns of it."""
+"""`kiti operator`: its name, what it gives back, and what the house earns of it."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from kiti.app.database import on_database
 from kiti.config import Settings
 from kiti.fares.policies import has_policy, policy_of, put_policy
 from kiti.fares.refund_policy import parse_policy
-from kiti.network.operators import get_operator, set_commission
+from kiti.network.operators import get_operator, rename_operator, set_commission
 from kiti.platform.db import Conn, Database
 
 
@@ -50,6 +50,26 @@ def put_policy_of(settings: Settings, *, code: str, file: Path) -> int:
 
     version = on_database(settings, work)
     sys.stdout.write(f"version {version} holds from now on\n")
+    return 0
+
+
+def rename(settings: Settings, *, code: str, name: str) -> int:
+    """Give an operator another name.
+
+    Raises:
+        NoSuchOperator, ValidationFailed.
+    """
+
+    async def change(conn: Conn) -> str:
+        operator = await get_operator(conn, code=code)
+        await rename_operator(conn, operator_id=operator.operator_id, name=name)
+        return operator.name
+
+    async def work(db: Database) -> str:
+        return await db.run(change)
+
+    before = on_database(settings, work)
+    sys.stdout.write(f"{before} is {name.strip()} now, on tickets too: tell who has booked\n")
     return 0
 
 

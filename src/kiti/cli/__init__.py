@@ -45,7 +45,7 @@ COMMANDS: Final = {
     "review": ("trips:review", "Trips that changed after somebody had booked them."),
     "ledger": ("books:ledger", "The books: every movement of money, twice."),
     "user": ("accounts:user", "Accounts."),
-    "operator": ("operators:operator", "Operators: what they give back, and the commission."),
+    "operator": ("operators:operator", "Operators: names, refunds, commission."),
     "agent": ("operators:agent", "Agents: the cash that they took for us."),
 }
 for _name, (_place, _help) in COMMANDS.items():

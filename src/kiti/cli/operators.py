@@ -32,6 +32,20 @@ def policy(code: str, file: Path | None = None) -> int:
 
 
 @operator.command
+def rename(code: str, name: str) -> int:
+    """Give an operator another name, also on tickets that are sold.
+
+    Parameters
+    ----------
+    code
+        The operator's code.
+    name
+        Its name from now on.
+    """
+    return operators.rename(settings(), code=code, name=name)
+
+
+@operator.command
 def commission(code: str, per_mille: PerMille = None) -> int:
     """Show the house's share of what an operator earns; with a number, set it.
 

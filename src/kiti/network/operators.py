@@ -9,9 +9,10 @@ from kiti.network.store_operators import Operator
 from kiti.platform.db import Conn
 from kiti.platform.errors import ValidationFailed
 
-__all__ = ["Operator", "get_operator", "operator_of", "set_commission"]
+__all__ = ["Operator", "get_operator", "operator_of", "rename_operator", "set_commission"]
 
 PER_MILLE_MAX: Final = 1000
+NAME_MAX: Final = 200
 
 
 async def get_operator(conn: Conn, *, code: str) -> Operator:
@@ -36,6 +37,21 @@ async def operator_of(conn: Conn, *, trip_id: UUID) -> Operator:
     if found is None:
         raise NoSuchTrip
     return found
+
+
+async def rename_operator(conn: Conn, *, operator_id: UUID, name: str) -> None:
+    """Give an operator another name, also on tickets that are sold.
+
+    Raises:
+        ValidationFailed: it has none of 1 to 200 characters.
+        NoSuchOperator.
+    """
+    name = name.strip()
+    if not 0 < len(name) <= NAME_MAX:
+        message = f"1 to {NAME_MAX} characters"
+        raise ValidationFailed(errors=[{"pointer": "#/name", "message": message}])
+    if not await store.update_name(conn, operator_id=operator_id, name=name):
+        raise NoSuchOperator
 
 
 async def set_commission(conn: Conn, *, operator_id: UUID, per_mille: int) -> None:

@@ -43,6 +43,14 @@ async def find_operator_of_trip(conn: Conn, *, trip_id: UUID) -> Operator | None
     )
 
 
+async def update_name(conn: Conn, *, operator_id: UUID, name: str) -> bool:
+    """Give an operator another name; False when there is no such operator."""
+    changed = await execute(
+        conn, "UPDATE operator SET name = $2 WHERE operator_id = $1", operator_id, name
+    )
+    return changed == 1
+
+
 async def update_commission(conn: Conn, *, operator_id: UUID, per_mille: int) -> bool:
     """Set an operator's commission; False when there is no such operator."""
     changed = await execute(

@@ -262,6 +262,12 @@ class Code(Enum):
     )
     NAME_MISSING = Words(Level.CHANGED, "row", "without a name: the id stands for it")
     NAME_CUT = Words(Level.CHANGED, "name", "longer than Kiti keeps: cut")
+    PHONE_TOO_LONG = Words(
+        Level.CHANGED,
+        "agency",
+        "with a telephone number of more than 40 characters: it is left out",
+        "give one number",
+    )
     PICKUP_BY_ARRANGEMENT = Words(
         Level.CHANGED,
         "call",

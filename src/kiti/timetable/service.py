@@ -22,17 +22,33 @@ from kiti.timetable.model import (
     ImportRequest,
     Progress,
     Warn,
+    Window,
     window_of,
 )
 from kiti.timetable.planner import Plan, make_plan
 from kiti.timetable.preview import describe_plan
 from kiti.timetable.remarks import Code, counted
 from kiti.timetable.renewal.changes import ALTERED, TooManyRemovals, too_many
-from kiti.timetable.renewal.engine import bring_in_line, compare, feed_turn
+from kiti.timetable.renewal.engine import (
+    FeedTurn,
+    Wanted,
+    bring_in_line,
+    check_removals,
+    compare,
+    feed_turn,
+)
 from kiti.timetable.report import Report
 from kiti.timetable.schedules.store import find_feed
 from kiti.timetable.tariffs import FareSource, Tariffs, make_tariffs
-from kiti.timetable.writer import LOOKING, WRITING, calls_of, trips_on, write_network
+from kiti.timetable.writer import (
+    LOOKING,
+    WRITING,
+    Pen,
+    Written,
+    calls_of,
+    trips_on,
+    write_network,
+)
 
 LAYOUT_BYTES_MAX = 256 * 1024
 NAMESAKES_MAX = 5
@@ -169,6 +185,7 @@ async def _rehearse(
         feed_name=request.feed,
         progress=lambda _what, done, total: progress("comparing the network", done, total),
     )
+    _tell_names(written, report)
     report.changes = await compare(
         db,
         request.feed,
@@ -190,21 +207,32 @@ async def _renew(
     too, the next one must know it.
     """
     plan, tariffs, layout = ware
+
+    def looking(_what: str, done: int, total: int) -> None:
+        progress("comparing the network", done, total)
+
     async with feed_turn(db, request.feed) as turn:
-        written = await write_network(
-            turn,
-            plan,
-            tariffs,
-            pen=WRITING if plan.trips else LOOKING,
-            layout=layout,
-            feed_name=request.feed,
-            progress=progress,
-        )
+
+        async def wanted_of(pen: Pen) -> Wanted:
+            written = await write_network(
+                turn,
+                plan,
+                tariffs,
+                pen=pen,
+                layout=layout,
+                feed_name=request.feed,
+                progress=looking if pen is LOOKING else progress,
+            )
+            _tell_names(written, report)
+            return partial(trips_on, plan, written, request.feed)
+
         try:
+            if not request.may_remove:
+                await _check_removals(turn, plan.window, wanted_of)
             report.changes = await bring_in_line(
                 turn,
                 window=plan.window,
-                wanted=partial(trips_on, plan, written, request.feed),
+                wanted=await wanted_of(WRITING if plan.trips else LOOKING),
                 may_remove=request.may_remove,
                 begin=_noting(request.feed, plan) if plan.trips else None,
                 progress=progress,
@@ -214,6 +242,21 @@ async def _renew(
             report.refusal = str(refused)
     if report.refusal is not None:
         await _rehearse(db, request, ware, report, progress)
+
+
+async def _check_removals(
+    turn: FeedTurn, window: Window, wanted_of: Callable[[Pen], Awaitable[Wanted]]
+) -> None:
+    """Refuse to end too many trips before any stop or fare of this edition is written."""
+    async with turn.db.connection() as conn:
+        is_first = not await store.has_stops(conn, feed=turn.feed)
+    if not is_first:
+        await check_removals(turn, window=window, wanted=await wanted_of(LOOKING))
+
+
+def _tell_names(written: Written, report: Report) -> None:
+    """Operators that the feed calls otherwise than passengers who have booked know them."""
+    report.alerts += [text for text in written.names_kept if text not in report.alerts]
 
 
 def _noting(feed: str, plan: Plan) -> Callable[[Conn], Awaitable[None]]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 from kiti.platform.db import Conn, execute, fetch_all, fetch_optional, fetch_value
 
@@ -78,4 +79,47 @@ async def list_namesakes(
         first,
         last,
         limit,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOperator:
+    """An operator that is on file."""
+
+    operator_id: UUID
+    code: str
+    name: str
+
+
+async def find_operator(conn: Conn, *, feed: str, codes: tuple[str, str]) -> KnownOperator | None:
+    """The operator of the first code; else that of the second, if it runs routes of the feed."""
+    return await fetch_optional(
+        conn,
+        KnownOperator,
+        """
+        SELECT operator_id, code, name
+        FROM operator
+        WHERE code = $2 OR (code = $3 AND EXISTS (
+          SELECT FROM route WHERE route.feed = $1 AND route.operator_id = operator.operator_id))
+        ORDER BY code = $2 DESC
+        LIMIT 1
+        """,
+        feed,
+        codes[0],
+        codes[1],
+    )
+
+
+async def has_passengers(conn: Conn, *, operator_id: UUID) -> bool:
+    """Whether a seat is held or sold of a trip of this operator that has not left."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT EXISTS (
+          SELECT FROM trip
+          JOIN trip_inventory inv ON inv.trip_id = trip.trip_id
+          WHERE trip.operator_id = $1 AND trip.starts_at > clock_timestamp()
+            AND bit_count(inv.taken & ~inv.blocked) > 0)
+        """,
+        operator_id,
     )

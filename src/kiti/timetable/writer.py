@@ -17,7 +17,6 @@ from kiti.network.layout import Layout
 from kiti.network.model import Journey, NewCall, NewPattern, NewStop, NewTrip, journey_of
 from kiti.network.rehearsal import (
     find_layout,
-    find_operator,
     find_patterns,
     find_route,
 )
@@ -25,14 +24,20 @@ from kiti.network.service import (
     PatternStop,
     find_stops,
     put_layout,
-    put_operator,
     put_patterns,
     put_route,
     put_stops,
 )
 from kiti.platform.db import Conn
 from kiti.platform.ids import new_id
-from kiti.timetable.gtfs.model import Agency, Call, Feed, Pattern, Route
+from kiti.timetable.agencies import (
+    SALES_CLOSE_MINUTES,
+    PutAgency,
+    find_agency,
+    put_agencies,
+    put_agency,
+)
+from kiti.timetable.gtfs.model import Call, Feed, Pattern, Route
 from kiti.timetable.model import Progress
 from kiti.timetable.on_sale import TripToSell
 from kiti.timetable.planner import Plan, Run
@@ -42,7 +47,6 @@ Thing = TypeVar("Thing")
 Answer = TypeVar("Answer")
 
 _ROWS_BATCH: Final = 200
-SALES_CLOSE_MINUTES: Final = 10
 
 
 class Transactions(Protocol):
@@ -55,7 +59,10 @@ class Transactions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The ids of what trips refer to, by the feed's own ids; patterns by their number."""
+    """The ids of what trips refer to, by the feed's own ids; patterns by their number.
+
+    `names_kept` says, for a person, which operators are not called what the feed calls them.
+    """
 
     operators: Mapping[str, UUID]
     patterns: Mapping[int, UUID]
@@ -64,6 +71,7 @@ class Written:
     layout: Layout
     layout_id: UUID
     stops: Mapping[str, UUID]
+    names_kept: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +79,11 @@ class Pen:
     """How what trips refer to gets its ids: by writing it, or for a dry run by looking it up."""
 
     layout: Callable[[Conn, str], Awaitable[UUID]]
-    operator: Callable[[Conn, str, Agency], Awaitable[UUID]]
+    operator: PutAgency
     stops: Callable[[Conn, Sequence[NewStop]], Awaitable[dict[tuple[str, str], UUID]]]
     route: Callable[[Conn, str, Route, UUID], Awaitable[UUID]]
     fares: Callable[[Conn, NewFareTable], Awaitable[UUID]]
     patterns: Callable[[Conn, Sequence[NewPattern]], Awaitable[list[UUID]]]
-
-
-async def _put_operator(conn: Conn, code: str, agency: Agency) -> UUID:
-    return await put_operator(
-        conn,
-        code=code,
-        name=agency.name,
-        timezone=agency.timezone,
-        phone=agency.phone,
-        sales_close_minutes=SALES_CLOSE_MINUTES,
-    )
-
-
-async def _find_operator(conn: Conn, code: str, _agency: Agency) -> UUID:
-    return await find_operator(conn, code)
 
 
 async def _put_route(conn: Conn, feed_name: str, route: Route, operator_id: UUID) -> UUID:
@@ -112,10 +105,8 @@ async def _find_fares(conn: Conn, table: NewFareTable) -> UUID:
     return await find_fare_table(conn, table) or new_id()
 
 
-WRITING: Final = Pen(put_layout, _put_operator, put_stops, _put_route, put_fare_table, put_patterns)
-LOOKING: Final = Pen(
-    find_layout, _find_operator, find_stops, _find_route, _find_fares, find_patterns
-)
+WRITING: Final = Pen(put_layout, put_agency, put_stops, _put_route, put_fare_table, put_patterns)
+LOOKING: Final = Pen(find_layout, find_agency, find_stops, _find_route, _find_fares, find_patterns)
 
 
 async def write_network(
@@ -137,7 +128,9 @@ async def write_network(
     route_ids = sorted({pattern.route_id for pattern in patterns.values()})
     text, drawn = layout
     layout_id = await db.run(lambda conn: pen.layout(conn, text))
-    operators = await _write_operators(db, pen, feed, route_ids, feed_name)
+    operators, names_kept = await db.run(
+        lambda conn: put_agencies(conn, feed, route_ids, feed_name, put=pen.operator)
+    )
     called = [pattern for pattern in feed.patterns if pattern.route_id in set(route_ids)]
     stops = await _write_stops(db, feed, called, feed_name, pen=pen, progress=progress)
     routes = await _write_routes(
@@ -158,6 +151,7 @@ async def write_network(
         layout=drawn,
         layout_id=layout_id,
         stops=stops,
+        names_kept=names_kept,
     )
 
 
@@ -221,23 +215,6 @@ def _trip_to_sell(feed: Feed, written: Written, run: Run, feed_name: str) -> Tri
         len(pattern.calls) - 1,
         SALES_CLOSE_MINUTES,
     )
-
-
-async def _write_operators(
-    db: Transactions, pen: Pen, feed: Feed, route_ids: Sequence[str], feed_name: str
-) -> dict[str, UUID]:
-    """Agencies are operators; their code carries the feed's name, for ids are unique within it."""
-    agency_ids = sorted({feed.routes[route_id].agency_id for route_id in route_ids})
-
-    async def work(conn: Conn) -> dict[str, UUID]:
-        return {
-            agency_id: await pen.operator(
-                conn, f"{feed_name}:{agency_id}", feed.agencies[agency_id]
-            )
-            for agency_id in agency_ids
-        }
-
-    return await db.run(work)
 
 
 async def _write_stops(

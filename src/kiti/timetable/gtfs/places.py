@@ -30,7 +30,7 @@ _ROUTES: Final = Columns(
 _AGENCY_NAME_MAX: Final = 200
 _STOP_NAME_MAX: Final = 300
 _ROUTE_NAME_MAX: Final = 300
-_PHONE_MAX: Final = 50
+_PHONE_MAX: Final = 40
 # Parents are at most two deep (boarding area, platform, station); a longer chain is a mistake.
 _PARENTS_MAX: Final = 3
 # The plain route types, and the first digit(s) of the extended ones.
@@ -67,7 +67,10 @@ def read_agencies(source: Source, zones: frozenset[str]) -> dict[str, Agency]:
             continue
         known = timezone if timezone in zones else ""
         label = source.name(name, agency_id or "agency", place=place, length_max=_AGENCY_NAME_MAX)
-        found[agency_id] = Agency(agency_id, label, known, phone[:_PHONE_MAX] or None)
+        has_phone = 0 < len(phone) <= _PHONE_MAX
+        if phone and not has_phone:
+            source.report.note(Code.PHONE_TOO_LONG, f"{label} (line {line})")
+        found[agency_id] = Agency(agency_id, label, known, phone if has_phone else None)
         if known and known != next(iter(found.values())).timezone:
             source.report.note(Code.SEVERAL_ZONES, f"{label} ({known})")
     if not found:

@@ -128,6 +128,18 @@ async def _take(turn: FeedTurn) -> None:
         await asyncio.sleep(_POLL_S)
 
 
+async def check_removals(turn: FeedTurn, *, window: Window, wanted: Wanted) -> None:
+    """Refuse what `bring_in_line` would, before anything is written that trips refer to.
+
+    Raises:
+        TooManyRemovals, FeedBusy: as there.
+    """
+    changes = Changes()
+    await _survey(turn, window, wanted, changes)
+    if changes.is_too_many:
+        raise TooManyRemovals(too_many(changes))
+
+
 async def bring_in_line(
     turn: FeedTurn,
     *,
