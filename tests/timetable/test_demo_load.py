@@ -42,6 +42,7 @@ async def test_every_promised_pair_runs_both_ways_on_each_of_the_next_45_days(db
     loaded = await load_demo(db, today=MONDAY)
     assert 3_000 < loaded.trips_new < 6_000
     async with db.connection() as conn:
+        await conn.execute("ANALYZE trip, trip_inventory, pattern_call, stop, city")
         rows = await conn.fetch(CITY_PAIRS)
         currencies = await conn.fetch("SELECT DISTINCT currency FROM fare_table")
     days = Counter((row["origin"], row["destination"]) for row in rows)
