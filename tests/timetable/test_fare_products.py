@@ -182,8 +182,9 @@ def test_a_category_says_who_it_is_for_by_its_name_before_its_id(tmp_path: Path)
             "rider_categories.txt": (
                 "rider_category_id,rider_category_name\nstudent,Non-student\nchild,\n"
             ),
-            "fare_products.txt": PRODUCTS + "one,student,,100,NGN\ntwo,child,,40,NGN\n",
-            "fare_leg_rules.txt": RULES + "one\ntwo\n",
+            # Were it nobody's price, adults would pay by the kilometre, which may be less.
+            "fare_products.txt": PRODUCTS + "one,student,,100,NGN\none,child,,40,NGN\n",
+            "fare_leg_rules.txt": RULES + "one\n",
         },
     )
     assert of_pair(tariff.fares, "LOS", "ABV") == {

@@ -193,6 +193,7 @@ UNREADABLE: Mapping[str, str] = {
 def test_a_rival_of_a_fare_that_cannot_be_read_is_not_sold(tmp_path: Path):
     tariff, report = price(tmp_path, UNREADABLE)
     assert (tariff.fares, tariff.per_km) == ({}, None)
+    assert report.fares == ["NGN on 1 route: no fares"]
     assert report.count(Code.FARE_UNREADABLE_RIVAL) == report.count(Code.SEGMENT_WITHOUT_FARE) == 3
     assert report.count(Code.BAD_FARE) == 1
 

@@ -287,7 +287,7 @@ def _summary(tariffs: Mapping[str, Tariff], source: FareSource) -> Iterator[str]
     for currency, group in sorted(by_currency.items()):
         fares = sum(len(tariff.fares) for tariff in group)
         parts = [f"{counted(fares, 'fare')} from stop to stop"] if fares else []
-        if source.per_km is not None and currency == source.currency:
+        if source.per_km is not None and any(tariff.per_km is not None for tariff in group):
             parts.append(
                 f"{source.per_km.amount_minor:,} a kilometre, "
                 f"{source.per_km.minimum_minor:,} at least (minor units)"

@@ -117,7 +117,7 @@ def _products(source: Source, categories: Mapping[str, str]) -> list[ProductPric
     told = {
         product_id
         for product_id, category_id in (*(key[:2] for key in amounts), *unreadable)
-        if not category_id or categories.get(category_id)
+        if not category_id or categories.get(category_id) == PassengerType.ADULT
     }
 
     def priced(product_id: str, category_id: str, price: Money | None) -> ProductPrice:
