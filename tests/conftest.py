@@ -93,10 +93,14 @@ async def db(dsn: str) -> AsyncGenerator[Database]:
 
 async def _empty(conn: Conn, tables: list[str]) -> None:
     """Empty the tables; a transaction that a test has left behind may still hold one of them."""
-    for _ in range(4):
+    for _ in range(8):
         try:
             await conn.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
-        except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError):
+        except (
+            asyncpg.DeadlockDetectedError,
+            asyncpg.LockNotAvailableError,
+            asyncpg.QueryCanceledError,
+        ):
             continue
         return
     await conn.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
