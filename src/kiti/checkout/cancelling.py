@@ -6,8 +6,8 @@ from kiti.booking.model import Booking, BookingNotConfirmed
 from kiti.booking.service import cancel_seats, get_booking, lock_trip, sheet_of
 from kiti.checkout import store_cancelling as store
 from kiti.checkout.earning import take_back
-from kiti.checkout.offers import Offer, OfferExpired
-from kiti.checkout.owing import owe_back
+from kiti.checkout.offers import Offer, OfferExpired, is_trip_cancelled
+from kiti.checkout.owing import is_disputed, owe_back
 from kiti.ledger import postings
 from kiti.ledger.model import Entry
 from kiti.ledger.service import post
@@ -29,7 +29,8 @@ async def cancel_under_offer(
 
     Raises:
         NoSuchBooking, BookingNotConfirmed.
-        OfferExpired: its time has passed, or the booking has changed since.
+        OfferExpired: its time has passed, or the booking has changed since; its trip was cancelled,
+            for which nothing is kept; or a bank has taken the money that it makes credit of.
     Locks: trip, booking, receipts.
     """
     booking = await get_booking(conn, booking_id=offer.booking_id, holder_id=holder_id)
@@ -38,6 +39,10 @@ async def cancel_under_offer(
     if booking.status != "confirmed":
         raise BookingNotConfirmed
     if booking.version != offer.version or await store.read_clock(conn) > offer.valid_until:
+        raise OfferExpired
+    if offer.method == "CREDIT" and await is_disputed(conn, booking=booking, is_locking=True):
+        raise OfferExpired
+    if offer.kept.amount_minor and await is_trip_cancelled(conn, booking=booking):
         raise OfferExpired
     sheet = await sheet_of(conn, catalogue, booking)
     cancellation_id = new_id()

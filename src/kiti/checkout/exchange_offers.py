@@ -9,6 +9,7 @@ from uuid import UUID
 from kiti.booking.model import AlreadyPaid, Booking, BookingNotHeld, HoldExpired
 from kiti.booking.service import get_stock, sheet_of
 from kiti.checkout.offers import price_offers
+from kiti.checkout.owing import is_disputed
 from kiti.identity.tokens import BadToken, Tokens
 from kiti.network.catalogue import Catalogue
 from kiti.platform.db import Conn
@@ -16,6 +17,7 @@ from kiti.platform.errors import Conflict, ValidationFailed
 from kiti.platform.money import Money
 
 _PURPOSE: Final = "exchange-offer"
+DISPUTED: Final = "The payer's bank has asked for the money that paid for the booking."
 
 
 class ExchangeRefused(Conflict):
@@ -126,6 +128,8 @@ async def price_exchange(
         raise ExchangeRefused("The bookings are priced in two currencies.")
     if stock.now >= departs_at:
         raise ExchangeRefused("The trip has left.")
+    if await is_disputed(conn, booking=booking):
+        raise ExchangeRefused(DISPUTED)
     if best.amount.amount_minor == 0:
         raise ExchangeRefused("By its operator's rules the booking is worth nothing any more.")
     return ExchangeOffer(

@@ -19,9 +19,9 @@ from kiti.booking.service import (
 from kiti.checkout import store_cancelling
 from kiti.checkout import store_exchanging as store
 from kiti.checkout.earning import take_back
-from kiti.checkout.exchange_offers import ExchangeOffer, ExchangeRefused, refuse_unheld
-from kiti.checkout.offers import OfferExpired
-from kiti.checkout.owing import owe_back
+from kiti.checkout.exchange_offers import DISPUTED, ExchangeOffer, ExchangeRefused, refuse_unheld
+from kiti.checkout.offers import OfferExpired, is_trip_cancelled
+from kiti.checkout.owing import is_disputed, owe_back
 from kiti.checkout.store_exchanging import Exchange
 from kiti.ledger import postings
 from kiti.ledger.service import post
@@ -67,6 +67,10 @@ async def exchange_under_offer(conn: Conn, *, offer: ExchangeOffer, holder_id: U
     now = await store_cancelling.read_clock(conn)
     if old.version != offer.version or new.total != offer.price or now > offer.valid_until:
         raise OfferExpired
+    if offer.kept.amount_minor and await is_trip_cancelled(conn, booking=old):
+        raise OfferExpired
+    if await is_disputed(conn, booking=old, is_locking=True):
+        raise ExchangeRefused(DISPUTED)
     exchange = await _agree(conn, offer, old=old, new=new)
     await payments.cancel_pending(conn, booking_id=new.booking_id)
     if exchange.due_minor > 0:
@@ -163,9 +167,10 @@ async def confirm_paid(conn: Conn, *, payment: Payment, late_money_minutes: int)
         exchange.from_booking_id,
         payment.amount_minor,
     )
-    if not is_agreed or not await _stands(conn, again):
-        return Confirmation("refused", "exchange_off")
     old = await get_booking(conn, booking_id=again.from_booking_id, holder_id=None)
+    is_disputed_now = await is_disputed(conn, booking=old, is_locking=True)
+    if not is_agreed or is_disputed_now or not await _stands(conn, again):
+        return Confirmation("refused", "exchange_off")
     return await _give_up_for(
         conn, again, old=old, payment=payment, late_money_minutes=late_money_minutes
     )

@@ -7,7 +7,7 @@ another version, and the offer is over.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from kiti.booking.model import (
     SeatUnknown,
 )
 from kiti.booking.service import get_stock, sheet_of
+from kiti.checkout.owing import is_disputed
 from kiti.fares.policies import policy_of
 from kiti.fares.refund_policy import Method, Moment, changes_at, terms_at
 from kiti.identity.tokens import BadToken, Tokens
@@ -118,7 +119,7 @@ async def price_offers(
     fares = dict(zip(booking.seats, booking.fares_minor, strict=True))
     ends = [moment.now + VALID, changes_at(policy, moment)]
     valid_until = min(end for end in ends if end is not None).astimezone(UTC)
-    return [
+    offers = [
         Offer(
             booking.booking_id,
             booking.version,
@@ -136,6 +137,16 @@ async def price_offers(
             currency=booking.currency,
         )
     ]
+    if await is_disputed(conn, booking=booking):
+        # What a bank has taken goes back by a refund alone, which waits for the bank's verdict.
+        return [replace(offers[0], method="ORIGINAL")]
+    return offers
+
+
+async def is_trip_cancelled(conn: Conn, *, booking: Booking) -> bool:
+    """Whether the booking's trip was cancelled: then all that was paid goes back."""
+    stock = await get_stock(conn, trip_id=booking.trip_id)
+    return stock is not None and stock.status == "cancelled"
 
 
 def _was_moved(booking: Booking, departs_at: datetime, now: datetime) -> bool:

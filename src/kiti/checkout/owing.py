@@ -12,6 +12,7 @@ from kiti.checkout import store_exchanging as store
 from kiti.checkout.earning import take_back
 from kiti.ledger import postings
 from kiti.ledger.service import post
+from kiti.payments import disputing
 from kiti.payments import service as payments
 from kiti.payments.model import Payment
 from kiti.payments.owing import NO_CAUSE, owe_refund
@@ -57,6 +58,16 @@ async def owe_back(
             assert is_new, "a refund for this reason is owed already"  # noqa: S101 (rolls all back)
             left -= part
     assert left == 0, "more is due than was paid"  # noqa: S101 (rolls all back)
+
+
+async def is_disputed(conn: Conn, *, booking: Booking, is_locking: bool = False) -> bool:
+    """Whether a bank has taken what paid for the booking, also through an exchange.
+
+    Locks: with `is_locking` the receipts.
+    """
+    sources = await store.list_sources(conn, booking_id=booking.booking_id)
+    ids = [booking.booking_id, *(source.booking_id for source in sources)]
+    return await disputing.is_disputed(conn, booking_ids=ids, is_locking=is_locking)
 
 
 async def ready_funds(conn: Conn, *, payment: Payment, booking: Booking, amount_minor: int) -> None:

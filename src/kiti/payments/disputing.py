@@ -8,6 +8,7 @@ tells of one, and before a refund is sent for the first time.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -129,6 +130,19 @@ async def stops_again(conn: Conn, *, refund_id: UUID) -> bool:
     """
     stake = await disputes.lock_stake(conn, refund_id=refund_id)
     return stake is not None and await _stops(conn, stake)
+
+
+async def is_disputed(conn: Conn, *, booking_ids: Sequence[UUID], is_locking: bool = False) -> bool:
+    """Whether a bank has taken money that paid for these bookings, and has not given it back.
+
+    It may go back through a refund alone, which waits for the bank: never as credit, nor to another
+    booking. `is_locking`: no dispute of it is noted until the transaction ends.
+
+    Locks: with `is_locking` the receipts.
+    """
+    if is_locking:
+        await disputes.lock_paid(conn, booking_ids=booking_ids)
+    return await disputes.is_disputed(conn, booking_ids=booking_ids)
 
 
 async def _stops(conn: Conn, stake: RefundAtStake) -> bool:

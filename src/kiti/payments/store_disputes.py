@@ -252,6 +252,37 @@ async def has_lost(conn: Conn, *, receipt_id: UUID) -> bool:
     return bool(found)
 
 
+async def lock_paid(conn: Conn, *, booking_ids: Sequence[UUID]) -> int:
+    """Lock what was received for these bookings; how many receipts."""
+    return await execute(
+        conn,
+        """
+        SELECT c.receipt_id
+        FROM payment_receipt AS c
+        JOIN payment AS p ON p.payment_id = c.payment_id
+        WHERE p.booking_id = ANY ($1::uuid[])
+        ORDER BY c.receipt_id
+        FOR NO KEY UPDATE OF c
+        """,
+        list(booking_ids),
+    )
+
+
+async def is_disputed(conn: Conn, *, booking_ids: Sequence[UUID]) -> bool:
+    """Whether a bank has taken money that paid for these bookings, and has not given it back."""
+    return await fetch_value(
+        conn,
+        """
+        SELECT EXISTS (
+          SELECT FROM dispute AS d
+          JOIN payment AS p ON p.payment_id = d.payment_id
+          WHERE p.booking_id = ANY ($1::uuid[])
+            AND d.status IN ('needs_response', 'under_review', 'lost'))
+        """,
+        list(booking_ids),
+    )
+
+
 async def unsettled_disputes(conn: Conn) -> list[Finding]:
     """Invariant 3: what a bank has taken and not decided about is held in the ledger, and no more.
 
