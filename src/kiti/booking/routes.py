@@ -24,6 +24,7 @@ from kiti.platform.http import (
     PathId,
     answer,
     parse,
+    private,
     read_id,
     read_json,
     refuses,
@@ -56,7 +57,7 @@ def _add_reserve(routes: APIRouter, counter: Counter) -> None:
         body = await read_json(request)
         caller = await counter.identity.callers.identify(request)
         key = read_key(request.headers, body, required=False)
-        scope = None if caller is None else f"{caller.kind}:{caller.id}"
+        scope = None if caller is None else caller.scope
         claim = (
             None
             if key is None
@@ -173,9 +174,7 @@ def _add_reads(routes: APIRouter, counter: Counter) -> None:
             )
         if found is None:
             raise NoSuchTicket
-        out = answer(found)
-        out.headers["Cache-Control"] = "no-store"
-        return out
+        return private(answer(found))
 
 
 def availability_out(found: Availability) -> AvailabilityOut:

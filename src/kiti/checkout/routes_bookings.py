@@ -21,6 +21,7 @@ from kiti.platform.http import (
     answer,
     encode,
     parse,
+    private,
     read_id,
     read_json,
     refuses,
@@ -64,7 +65,7 @@ def _add_reads(routes: APIRouter, desk: Desk) -> None:
             shown = await show_bookings(conn, desk.catalogue, found[:limit])
         more = found[limit - 1].booking_id if len(found) > limit else None
         cursor_out = None if more is None else encode_cursor(_CURSOR, str(more))
-        return _private(answer(BookingsOut(items=shown, next_cursor=cursor_out)))
+        return private(answer(BookingsOut(items=shown, next_cursor=cursor_out)))
 
     @routes.get("/{bookingId}", response_model=BookingOut, responses=refuses(401, 404, 503))
     async def booking(request: Request, bookingId: PathId) -> Response:  # noqa: N803  # on the wire
@@ -73,7 +74,7 @@ def _add_reads(routes: APIRouter, desk: Desk) -> None:
         booking_id = read_id(bookingId, NoSuchBooking)
         async with desk.db.connection() as conn:
             found = await get_booking(conn, booking_id=booking_id, holder_id=caller.id)
-            return _private(answer(await show_booking(conn, desk.catalogue, found)))
+            return private(answer(await show_booking(conn, desk.catalogue, found)))
 
 
 def _add_writes(routes: APIRouter, desk: Desk) -> None:
@@ -91,8 +92,7 @@ def _add_writes(routes: APIRouter, desk: Desk) -> None:
         claim = None
         if key is not None:
             path = request.url.path
-            scope = f"{caller.kind}:{caller.id}"
-            claim = claim_for(scope, route="extend", path=path, key=key, body=body)
+            claim = claim_for(caller.scope, route="extend", path=path, key=key, body=body)
 
         async def work(conn: Conn) -> Answer:
             booking_id = read_id(bookingId, NoSuchBooking)
@@ -104,7 +104,7 @@ def _add_writes(routes: APIRouter, desk: Desk) -> None:
             return Answer(200, encode(await show_booking(conn, desk.catalogue, found)))
 
         about = await trip_of(desk.db, booking_id=bookingId)
-        return _private((await once(desk.db, claim, work, about=about)).response())
+        return private((await once(desk.db, claim, work, about=about)).response())
 
     @routes.put(
         "/{bookingId}/passengers",
@@ -134,7 +134,7 @@ def _add_writes(routes: APIRouter, desk: Desk) -> None:
             return await show_booking(conn, desk.catalogue, found)
 
         about = await trip_of(desk.db, booking_id=bookingId)
-        return _private(answer(await desk.db.run(work, about=about)))
+        return private(answer(await desk.db.run(work, about=about)))
 
 
 def _people(fields: PassengersIn) -> NewPeople:
@@ -163,8 +163,3 @@ def _before(cursor: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise wrong_cursor() from None
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -22,6 +22,7 @@ from kiti.platform.http import (
     answer,
     encode,
     parse,
+    private,
     read_id,
     read_json,
     refuses,
@@ -63,7 +64,7 @@ def _add_offer(routes: APIRouter, desk: Desk) -> None:
             offer = await price_exchange(
                 conn, desk.catalogue, booking=booking, to_booking=to_booking
             )
-        return _private(answer(_offer_out(offer, desk)))
+        return private(answer(_offer_out(offer, desk)))
 
 
 def _to_booking_id(text: str) -> UUID:
@@ -104,8 +105,7 @@ def _add_exchange(routes: APIRouter, desk: Desk) -> None:
         caller = await desk.identity.callers.require(request)
         key = read_key(request.headers, body, required=True)
         assert key is not None, "it is required"  # noqa: S101 (for the type checker)
-        scope = f"{caller.kind}:{caller.id}"
-        claim = claim_for(scope, route="exchange", path=request.url.path, key=key, body=body)
+        claim = claim_for(caller.scope, route="exchange", path=request.url.path, key=key, body=body)
 
         async def work(conn: Conn) -> Answer:
             booking_id = read_id(bookingId, NoSuchBooking)
@@ -126,9 +126,4 @@ def _add_exchange(routes: APIRouter, desk: Desk) -> None:
             return Answer(200, encode(out))
 
         about = await trip_of(desk.db, booking_id=bookingId)
-        return _private((await once(desk.db, claim, work, about=about)).response())
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
+        return private((await once(desk.db, claim, work, about=about)).response())

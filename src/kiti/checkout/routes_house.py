@@ -18,6 +18,7 @@ from kiti.platform.http import (
     answer,
     encode,
     parse,
+    private,
     read_id,
     read_json,
     refuses,
@@ -36,16 +37,16 @@ def router(db: Database, callers: Callers) -> APIRouter:
         caller = await callers.require(request)
         async with db.connection() as conn:
             held = await list_held(conn, postings.passenger_credit(caller.id))
-        out = answer(
-            CreditOut(
-                items=[
-                    CreditItemOut(amount=money.amount_minor, currency=money.currency)
-                    for money in held
-                ]
+        return private(
+            answer(
+                CreditOut(
+                    items=[
+                        CreditItemOut(amount=money.amount_minor, currency=money.currency)
+                        for money in held
+                    ]
+                )
             )
         )
-        out.headers["Cache-Control"] = "no-store"
-        return out
 
     @routes.post(
         "/payments/refunds/{refundId}/paid-out",
@@ -60,8 +61,9 @@ def router(db: Database, callers: Callers) -> APIRouter:
         key = read_key(request.headers, body, required=False)
         claim = None
         if key is not None:
-            scope = f"{caller.kind}:{caller.id}"
-            claim = claim_for(scope, route="paid-out", path=request.url.path, key=key, body=body)
+            claim = claim_for(
+                caller.scope, route="paid-out", path=request.url.path, key=key, body=body
+            )
 
         async def work(conn: Conn) -> Answer:
             refund_id = read_id(refundId, NoSuchRefund)

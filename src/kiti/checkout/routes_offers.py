@@ -23,6 +23,7 @@ from kiti.platform.http import (
     answer,
     encode,
     parse,
+    private,
     read_id,
     read_json,
     refuses,
@@ -76,7 +77,7 @@ def _add_offer(routes: APIRouter, desk: Desk) -> None:
                 for offer in offers
             ],
         )
-        return _private(answer(out))
+        return private(answer(out))
 
 
 def _labels(text: str | None) -> list[str] | None:
@@ -104,8 +105,7 @@ def _add_cancel(routes: APIRouter, desk: Desk) -> None:
         caller = await desk.identity.callers.require(request)
         key = read_key(request.headers, body, required=True)
         assert key is not None, "it is required"  # noqa: S101 (for the type checker)
-        scope = f"{caller.kind}:{caller.id}"
-        claim = claim_for(scope, route="cancel", path=request.url.path, key=key, body=body)
+        claim = claim_for(caller.scope, route="cancel", path=request.url.path, key=key, body=body)
 
         async def work(conn: Conn) -> Answer:
             booking_id = read_id(bookingId, NoSuchBooking)
@@ -118,9 +118,4 @@ def _add_cancel(routes: APIRouter, desk: Desk) -> None:
             return Answer(200, encode(await show_booking(conn, desk.catalogue, after)))
 
         about = await trip_of(desk.db, booking_id=bookingId)
-        return _private((await once(desk.db, claim, work, about=about)).response())
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response
+        return private((await once(desk.db, claim, work, about=about)).response())

@@ -15,7 +15,7 @@ from kiti.payments.house import METHODS
 from kiti.payments.model import PaymentMethod
 from kiti.platform.db import Database
 from kiti.platform.errors import ValidationFailed
-from kiti.platform.http import Body, answer, parse, read_json, refuses, takes
+from kiti.platform.http import Body, answer, parse, private, read_json, refuses, takes
 from kiti.platform.idempotency import claim_for, read_key
 
 ROUTE = "initiate"
@@ -31,8 +31,7 @@ def router(db: Database, callers: Callers, till: Till) -> APIRouter:
         caller = await callers.require(request)
         key = read_key(request.headers, body, required=True)
         assert key is not None, "a required key was read"  # noqa: S101 (for the type checker)
-        scope = f"{caller.kind}:{caller.id}"
-        claim = claim_for(scope, route=ROUTE, path=PATH, key=key, body=body)
+        claim = claim_for(caller.scope, route=ROUTE, path=PATH, key=key, body=body)
         asked = Asked(
             holder_id=caller.id,
             is_account=caller.kind == "account",
@@ -72,9 +71,7 @@ def router(db: Database, callers: Callers, till: Till) -> APIRouter:
     ) -> Response:
         """What became of a payment; while it is pending its gateway is asked, once in 5 s."""
         history = await read_status(db, till, reference=transactionId, holder_id=caller.id)
-        out = answer(payment_out(history))
-        out.headers["Cache-Control"] = "no-store"
-        return out
+        return private(answer(payment_out(history)))
 
     return routes
 

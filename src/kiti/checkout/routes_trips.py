@@ -46,8 +46,7 @@ def router(desk: Desk) -> APIRouter:
         key = read_key(request.headers, body, required=False)
         claim = None
         if key is not None:
-            scope = f"{caller.kind}:{caller.id}"
-            claim = claim_for(scope, route=route, path=request.url.path, key=key, body=body)
+            claim = claim_for(caller.scope, route=route, path=request.url.path, key=key, body=body)
 
         async def run(conn: Conn) -> Answer:
             found = read_id(trip_id, NoSuchTrip)

@@ -45,6 +45,11 @@ class Caller:
         """What the tokens of this caller's forms are bound to: it outlives an access token."""
         return f"{self.kind}:{self.session_id or self.id}"
 
+    @property
+    def scope(self) -> str:
+        """Whose idempotency keys are this caller's own."""
+        return f"{self.kind}:{self.id}"
+
     def require_account(self) -> AccountId:
         """The account's id.
 

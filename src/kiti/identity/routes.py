@@ -15,6 +15,7 @@ from kiti.platform.http import (
     Body,
     answer,
     parse,
+    private,
     problem_response,
     read_json,
     refuses,
@@ -38,7 +39,7 @@ def router(identity: Identity) -> APIRouter:
             grants = await service.list_grants(conn, account_id)
         if account is None or account.status != "active":
             raise Unauthenticated
-        return _private(answer(_user(account, frozenset(Role(grant.role) for grant in grants))))
+        return private(answer(_user(account, frozenset(Role(grant.role) for grant in grants))))
 
     return routes
 
@@ -132,7 +133,7 @@ def _opened(request: Request, session: OpenSession, identity: Identity, *, statu
     }
     if not takes_cookies_only(request):
         out |= {"access_token": access_token, "refresh_token": session.refresh_token}
-    response = _private(answer(SessionOut.model_validate(out), status))
+    response = private(answer(SessionOut.model_validate(out), status))
     identity.cookies.set_session(
         response,
         access_token=access_token,
@@ -157,7 +158,7 @@ async def _refresh_by_cookie(request: Request, identity: Identity, body: Body) -
             refusal, request_id=request.state.request_id, instance=request.url.path
         )
         identity.cookies.clear(response, *OF_SESSION)
-        return _private(response)
+        return private(response)
     return _opened(request, session, identity, status=200)
 
 
@@ -180,11 +181,6 @@ def _user(account: Account, roles: frozenset[Role]) -> UserOut:
 
 
 def _left(identity: Identity) -> Response:
-    response = _private(Response(status_code=204))
+    response = private(Response(status_code=204))
     identity.cookies.clear(response, *ALL)
-    return response
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
     return response

@@ -211,6 +211,12 @@ def answer(value: BaseModel | dict[str, Any], status: int = 200) -> Response:
     return Answer(status, encode(value)).response()
 
 
+def private(response: Response) -> Response:
+    """An answer for its caller alone: nothing on the way keeps it."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def problem_response(error: DomainError, *, request_id: str, instance: str) -> Response:
     """A refusal as `application/problem+json`."""
     document = error.problem(request_id=request_id, instance=instance)
